@@ -10,7 +10,7 @@ from keras import layers, ops
 
 
 def he_normal():
-    """Not truncated, unlike Keras' own. One per layer: a shared one repeats its draws."""
+    """Untruncated, unlike Keras' own. One per layer: a shared one repeats its draws."""
     return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
 
 
