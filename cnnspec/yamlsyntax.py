@@ -1,0 +1,191 @@
+"""What libyaml refuses enters; one diagnostic in a spec writer's words leaves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from cnnspec.diagnostics import Bag, Label
+from cnnspec.source import START, SourceFile
+from cnnspec.yamlfaults import cut
+
+
+class _Finding(NamedTuple):
+    """A message and its place; `other` is a second place, `said` what it shows."""
+
+    at: int
+    message: str
+    label: str = ""
+    help: str | None = None
+    other: int | None = None
+    said: str = ""
+    code: str = "CS010"
+
+
+def syntax(bag: Bag, source: SourceFile, error: Any, scalar: Any) -> None:
+    """CS010 for broken YAML, CS011 for a tab, CS012 for an expression in pieces.
+
+    Args:
+        error: PyYAML's exception.
+        scalar: the event of the last scalar before it, None where there is none.
+    """
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        bag.add("CS010", f"not YAML: {error}".partition("\n")[0], START)
+        return
+    text = source.text
+    last = (scalar.start_mark.index, scalar.end_mark.index) if scalar else (0, 0)
+    # At the end of the file the place to show is behind the last text.
+    at = min(mark.index, len(text.rstrip()))
+    opened = text.find("$(", last[1], at)
+    if (
+        opened > 0
+        and text[opened - 1] in " [{,:"
+        and cut(bag, source, opened, at, True)
+    ):
+        return
+    opening = error.context_mark.index if error.context_mark else None
+    found = _tab(text, mark) or _explain(text, error, at, opening, last)
+    related: tuple[Label, ...] = ()
+    if found.other is not None:
+        related = (Label(source.span(found.other, found.other + 1), found.said),)
+    bag.add(
+        found.code,
+        found.message,
+        source.span(found.at, min(found.at + 1, len(text))),
+        found.label,
+        help=found.help,
+        related=related,
+    )
+
+
+def _tab(text: str, mark: Any) -> _Finding | None:
+    start = mark.index - mark.column
+    line = text[start : mark.index + 1]
+    indent = line[: len(line) - len(line.lstrip(" \t"))]
+    if "\t" not in indent:
+        return None
+    return _Finding(
+        start + indent.index("\t"),
+        "a tab indents this line",
+        "tab",
+        "indent with spaces",
+        code="CS011",
+    )
+
+
+def _explain(
+    text: str, error: Any, at: int, opening: int | None, last: tuple[int, int]
+) -> _Finding:
+    """Says what libyaml's words mean, at the place where a hand must go."""
+    problem = error.problem or "unreadable"
+    char = text[at : at + 1]
+    if "cannot start any token" in problem:
+        return _Finding(
+            at, f"a plain value can't begin with `{char}`", help="quote the value"
+        )
+    if "unexpected end of stream" in problem and opening is not None:
+        return _Finding(opening, "this quote is never closed")
+    if "expected ',' or" in problem and opening is not None:
+        return _unclosed(text, at, opening)
+    if "block sequence entries" in problem:
+        return _Finding(
+            at,
+            "a list can't begin on the line of its key",
+            help="begin the list on the next line, or write it in brackets",
+        )
+    if "node content" in problem:
+        return _Finding(
+            at, f"`{char}` stands where a value must be" if char else "no value"
+        )
+    if "expected ':'" in problem and opening is not None:
+        return _Finding(opening, "this line has no `:`", "no key and no list entry")
+    if "mapping values" in problem:
+        return _second_colon(text, at)
+    if "escape character" in problem:
+        return _Finding(
+            at - 1 if char != "\\" else at,
+            "unknown escape in a quoted text",
+            help="write `\\\\` for a backslash, or use single quotes",
+        )
+    if "expected key" in problem or "'-' indicator" in problem:
+        return _misplaced(text, at, opening, last, "indicator" in problem)
+    if "document start" in problem:
+        return _Finding(at, "text after the end of the document")
+    where = f" {error.context}" if error.context else ""
+    return _Finding(at, f"not YAML: {problem}{where}")
+
+
+def _unclosed(text: str, at: int, opening: int) -> _Finding:
+    """A flow collection that goes on where it should be closed or have a comma."""
+    bracket = text[opening]
+    close = {"[": "]", "{": "}"}.get(bracket, "]")
+    char = text[at : at + 1]
+    if not char or "\n" in text[opening:at]:
+        return _Finding(opening, f"`{bracket}` is never closed", help=f"add `{close}`")
+    return _Finding(
+        at,
+        f"expected `,` or `{close}`, found `{char}`",
+        other=opening,
+        said="opened here",
+    )
+
+
+def _second_colon(text: str, at: int) -> _Finding:
+    """A `:` where YAML expects none: in a value, or after a line that has none."""
+    start = text.rfind("\n", 0, at) + 1
+    before = text[start:at]
+    if ": " in before:
+        return _Finding(
+            at, "a second `:` in one value", help="quote the value, or begin a new line"
+        )
+    indent = len(before) - len(before.lstrip())
+    above = text[:start].rstrip()
+    above_at = above.rfind("\n") + 1
+    above = above[above_at:]
+    above_indent = len(above) - len(above.lstrip())
+    if above and indent == above_indent and ":" not in above:
+        return _Finding(
+            above_at + above_indent, "this line has no `:`", "no key and no list entry"
+        )
+    return _Finding(
+        start + indent,
+        "this key is indented deeper than the line above it, which has a value already",
+        help="indent the two alike, or end the line above with `:`",
+    )
+
+
+def _misplaced(
+    text: str, at: int, opening: int | None, last: tuple[int, int], in_list: bool
+) -> _Finding:
+    """A line whose indentation fits nothing, or text behind a finished value."""
+    begin, end = last
+    start = text.rfind("\n", 0, at) + 1
+    if text[start:at].strip():
+        if text[begin : begin + 1] in ("'", '"') and "\n" in text[begin:end]:
+            return _Finding(
+                begin,
+                "this quote is closed on another line",
+                other=end - 1,
+                said="closed here",
+            )
+        return _Finding(
+            at,
+            "text behind a finished value",
+            help="quote the whole value, or begin a new line",
+        )
+    if opening is None:
+        return _Finding(at, "indentation fits no line above")
+    if text[at : at + 2] == "- ":
+        lead = text[opening : opening + 1]
+        if lead == "-" and text[opening + 1 : opening + 2] not in (" ", "\n", ""):
+            return _Finding(
+                opening, "`-` is not followed by a space", help="write `- `"
+            )
+    return _Finding(
+        at,
+        "a list entry must begin with `- `"
+        if in_list
+        else "indentation fits no line above",
+        other=opening,
+        said="the list begins here" if in_list else "the mapping begins here",
+    )
