@@ -1,4 +1,4 @@
-"""A spec's `# cnnspec: allow` comments and its diagnostics enter; what they leave leaves."""
+"""A spec's `# cnnspec: allow` comments enter; the diagnostics not silenced leave."""
 
 from __future__ import annotations
 

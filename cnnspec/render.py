@@ -25,7 +25,7 @@ _LEAST_WINDOW = 40
 
 
 def visible(text: str) -> str:
-    """The text with every character that a terminal might obey, or not show, escaped."""
+    """The text with what a terminal might obey, or not show, escaped."""
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
@@ -41,7 +41,7 @@ def _visible(char: str) -> str:
 
 
 def cells(text: str) -> int:
-    """How many terminal columns the text takes: wide letters two, combining marks none."""
+    """Terminal columns of the text: wide letters take two, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(
@@ -57,7 +57,7 @@ def cells(text: str) -> int:
 def render_text(
     diagnostics: Sequence[Diagnostic], source: SourceFile, color: bool, width: int
 ) -> str:
-    """Diagnostics for a terminal: message, quoted lines, notes, help; ends in a newline.
+    """Diagnostics for a terminal: message, quoted lines, notes, help.
 
     Args:
         source: the file that the spans are places of; an empty text quotes nothing.
@@ -71,8 +71,8 @@ def render_text(
 class _Mark(NamedTuple):
     """A stretch of one quoted line to underline, its end exclusive.
 
-    `column` counts the line's characters from 0; `start` and `end` do too, until the line
-    is laid out, then they count terminal columns.
+    `column` counts the line's characters from 0; `start` and `end` do too, until the
+    line is laid out, then they count terminal columns.
     """
 
     start: int
@@ -278,7 +278,7 @@ def render_concise(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str
 
 
 def render_github(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str:
-    """GitHub workflow commands, which show the diagnostics beside a pull request's lines.
+    """GitHub workflow commands, which show diagnostics beside a pull request's lines.
 
     Source: docs.github.com, "Workflow commands for GitHub Actions"; the escapes are
         those of actions/toolkit, packages/core/src/command.ts.

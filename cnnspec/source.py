@@ -1,4 +1,4 @@
-"""A file's path or bytes enter; its text, places in it (spans) and lines to quote leave."""
+"""A file's path or bytes enter; its text, spans and lines to quote leave."""
 
 from __future__ import annotations
 

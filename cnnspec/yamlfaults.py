@@ -257,7 +257,7 @@ def quote(text: str) -> str:
 def _closing(
     text: str, start: int, end: int, in_flow: bool, expression: bool
 ) -> int | None:
-    """Where the parentheses opened before `end` are closed: `end` if none is open there.
+    """Where the parentheses opened before `end` are closed; `end` if none is open.
 
     Looks no further than the line, or 1,000 characters inside braces. In an expression
     parentheses in quotes don't count.

@@ -89,7 +89,7 @@ class Sequence:
 
 
 class Mapping:
-    """Keys and values in the order of the file; `flow` where it is written in braces."""
+    """Keys and values in the order of the file; `flow` where it stands in braces."""
 
     __slots__ = ("_values", "flow", "items", "span")
     kind = "a mapping"
@@ -117,7 +117,7 @@ class Mapping:
         return next((found for found, _ in self.items if found.text == key), None)
 
     def with_item(self, key: str, value: Node) -> Mapping:
-        """A copy that holds this value under the key, at the end where the key is new."""
+        """A copy with this value under the key, at the end where the key is new."""
         if key in self._values:
             items = tuple((k, value if k.text == key else v) for k, v in self.items)
         else:
@@ -223,9 +223,9 @@ class _Reading:
             loader.dispose()
 
     def _loop(self, get_event: Callable[[], Any]) -> Node | None:
-        # `items` collects the open collection's nodes (keys and values in turn), `height`
-        # counts the levels below it, `stack` keeps what encloses it. `count` numbers the
-        # nodes with what aliases repeat, so that a difference is the size of an anchor.
+        # `items` collects the open collection's nodes (keys and values in turn),
+        # `height` counts the levels below it, `stack` keeps what encloses it. `count`
+        # numbers the nodes with what aliases repeat: a difference is an anchor's size.
         document: list[Node] = []
         items = document
         stack: list[_Open] = []
@@ -339,7 +339,7 @@ class _Reading:
         return None
 
     def _cut(self, start: int, end: int, in_flow: bool) -> None:
-        """Reports a text whose parentheses YAML took apart; not each odd one is that."""
+        """Reports a text whose parentheses YAML took apart."""
         from cnnspec.yamlfaults import cut
 
         span = cut(self.bag, self.source, start, end, in_flow)

@@ -195,7 +195,8 @@ def test_an_allowance_behind_an_entry_silences_its_line() -> None:
 
 def test_an_allowance_alone_silences_the_next_entry() -> None:
     found, _ = allowed(
-        "a: 1\n# cnnspec: allow CS401 -- r\n# more\n\n  # cnnspec: allow CS402 -- r\nb: 2\n"
+        "a: 1\n# cnnspec: allow CS401 -- r\n# more\n\n"
+        "  # cnnspec: allow CS402 -- r\nb: 2\n"
     )
     assert [(it.line, it.code) for it in found] == [(6, "CS401"), (6, "CS402")]
 
