@@ -1,0 +1,106 @@
+"""One layer and its input shapes enter; output shapes, costs and remarks leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnnspec.graph import Field
+from cnnspec.layers.layer import EVERYWHERE, Layer, Misfit, Reach, Remark
+
+if TYPE_CHECKING:
+    from cnnspec.shapes import Shape
+
+
+class Result(NamedTuple):
+    """What one layer makes of its inputs; `outputs` holds None after a fault."""
+
+    outputs: tuple[Shape | None, ...]
+    params: int
+    macs: int
+    reach: Reach | None
+    remarks: tuple[Remark, ...]
+
+
+class Inference:
+    """Infers layers, each combination of a layer and its input shapes once."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, tuple[Shape, ...]], tuple[Layer, Result]] = {}
+
+    def infer(self, layer: Layer, inputs: tuple[Shape, ...]) -> Result:
+        key = (id(layer), inputs)
+        found = self._known.get(key)
+        if found is None:
+            # The layer is kept beside its result, so that its id stays its own.
+            found = self._known[key] = (layer, _infer(layer, inputs))
+        return found[1]
+
+    def start(self, shape: Shape | None) -> Field | None:
+        """The field of one pixel of an input."""
+        if shape is None or not shape.rank:
+            return None
+        return Field((1,) * shape.rank, (1,) * shape.rank)
+
+    def field(self, result: Result, inputs: list[Field | None]) -> Field | None:
+        """The receptive field behind one output pixel; None where it is not local.
+
+        Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural
+        Networks", Distill 2019: r' = r + (k - 1) j, j' = j s, from the input on.
+        """
+        field = _widest(inputs)
+        reach = result.reach
+        if field is None or reach is None or reach is EVERYWHERE:
+            return None if reach is EVERYWHERE else field
+        sizes = tuple(
+            size + (extent - 1) * jump
+            for size, extent, jump in zip(
+                field.size, reach.extent, field.stride, strict=True
+            )
+        )
+        return Field(
+            sizes,
+            tuple(j * s for j, s in zip(field.stride, reach.stride, strict=True)),
+        )
+
+
+def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
+    try:
+        least, most = layer.arity
+        if len(inputs) < least or (most is not None and len(inputs) > most):
+            raise Misfit(_wrong_count(layer, len(inputs)))
+        outputs = layer.infer(inputs)
+    except Misfit as misfit:
+        return Result((None,) * layer.ports, 0, 0, None, (misfit.remark,))
+    return Result(
+        outputs,
+        sum(weight.count for weight in layer.weights(inputs) if weight.learned),
+        layer.macs(inputs, outputs),
+        layer.reach(inputs),
+        tuple(layer.remarks(inputs)),
+    )
+
+
+def _wrong_count(layer: Layer, count: int) -> Remark:
+    least, most = layer.arity
+    wanted = f"{least}" if least == most else f"at least {least}"
+    return Remark(
+        "CS307",
+        f"`{layer.op}` takes {wanted} input{'s' if wanted != '1' else ''}",
+        f"gets {count}",
+        help=f"name the others: `{layer.op}: {{with: [name]}}`" if least > 1 else None,
+    )
+
+
+def _widest(fields: list[Field | None]) -> Field | None:
+    """Of several inputs the largest field; None where one is not local or steps differ."""
+    first = fields[0] if fields else None
+    if first is None or len(fields) == 1:
+        return first
+    sizes = first.size
+    for other in fields[1:]:
+        if other is None or other.stride != first.stride:
+            return None
+        sizes = tuple(map(max, sizes, other.size))
+    return Field(sizes, first.stride)

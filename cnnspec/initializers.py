@@ -1,0 +1,211 @@
+"""How kernels begin: `init` in a spec enters, the same distribution in both frameworks leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from cnnspec.declared import read_declared
+from cnnspec.fields import Declared, Number
+from cnnspec.suggest import did_you_mean
+from cnnspec.yamltree import Mapping, Node, Scalar
+
+if TYPE_CHECKING:
+    from cnnspec.diagnostics import Bag
+
+
+class Draw(NamedTuple):
+    """A framework's call: its name and its arguments."""
+
+    function: str
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+class Initializer(Declared):
+    """A distribution of a kernel's first values; biases begin at zero."""
+
+    kind: ClassVar[str] = ""
+
+    def pytorch(self) -> Draw:
+        """The `nn.init` call; the tensor comes before `args`."""
+        raise NotImplementedError
+
+    def keras(self) -> Draw:
+        """The initializer's construction."""
+        raise NotImplementedError
+
+
+def _scaled(scale: float, fan: str, distribution: str) -> Draw:
+    return Draw("keras.initializers.VarianceScaling", (scale, fan, distribution))
+
+
+class HeNormal(Initializer):
+    """Normal with variance 2/fan_in, not truncated. Source: He et al., 2015, eq. 10."""
+
+    kind = "he_normal"
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.kaiming_normal_", options=(("nonlinearity", "relu"),))
+
+    def keras(self) -> Draw:
+        return _scaled(2.0, "fan_in", "untruncated_normal")
+
+
+class HeUniform(Initializer):
+    """Uniform with variance 2/fan_in: within ±sqrt(6/fan_in). Source: He et al., 2015."""
+
+    kind = "he_uniform"
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.kaiming_uniform_", options=(("nonlinearity", "relu"),))
+
+    def keras(self) -> Draw:
+        return _scaled(2.0, "fan_in", "uniform")
+
+
+class GlorotNormal(Initializer):
+    """Normal with variance 2/(fan_in + fan_out), not truncated. Source: Glorot and Bengio, 2010."""
+
+    kind = "glorot_normal"
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.xavier_normal_")
+
+    def keras(self) -> Draw:
+        return _scaled(1.0, "fan_avg", "untruncated_normal")
+
+
+class GlorotUniform(Initializer):
+    """Uniform within ±sqrt(6/(fan_in + fan_out)). Source: Glorot and Bengio, 2010, eq. 16."""
+
+    kind = "glorot_uniform"
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.xavier_uniform_")
+
+    def keras(self) -> Draw:
+        return _scaled(1.0, "fan_avg", "uniform")
+
+
+class LecunNormal(Initializer):
+    """Normal with variance 1/fan_in, not truncated. Source: LeCun et al., "Efficient BackProp", 1998."""
+
+    kind = "lecun_normal"
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.kaiming_normal_", options=(("nonlinearity", "linear"),))
+
+    def keras(self) -> Draw:
+        return _scaled(1.0, "fan_in", "untruncated_normal")
+
+
+class Normal(Initializer):
+    """Normal with a given mean and standard deviation, not truncated."""
+
+    kind = "normal"
+    stddev = Number(0.01, above=0, samples=[0.01, 0.5, 1], doc="Standard deviation.")
+    mean = Number(0.0, samples=[0.0, 0.5, -1], doc="Mean.")
+
+    def pytorch(self) -> Draw:
+        return Draw(
+            "nn.init.normal_", options=(("mean", self.mean), ("std", self.stddev))
+        )
+
+    def keras(self) -> Draw:
+        return Draw(
+            "keras.initializers.RandomNormal",
+            options=(("mean", self.mean), ("stddev", self.stddev)),
+        )
+
+
+class TruncatedNormal(Initializer):
+    """Normal around 0, drawn again beyond two deviations; its own deviation is 0.88 stddev."""
+
+    kind = "truncated_normal"
+    stddev = Number(0.02, above=0, samples=[0.02, 0.5, 1], doc="Before truncation.")
+
+    def pytorch(self) -> Draw:
+        # trunc_normal_'s bounds are absolute, Keras' are in deviations.
+        s = self.stddev
+        return Draw(
+            "nn.init.trunc_normal_", options=(("std", s), ("a", -2 * s), ("b", 2 * s))
+        )
+
+    def keras(self) -> Draw:
+        return Draw(
+            "keras.initializers.TruncatedNormal", options=(("stddev", self.stddev),)
+        )
+
+
+class Uniform(Initializer):
+    """Uniform within ±limit."""
+
+    kind = "uniform"
+    limit = Number(0.05, above=0, samples=[0.05, 0.5, 1], doc="Largest magnitude.")
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.uniform_", (-self.limit, self.limit))
+
+    def keras(self) -> Draw:
+        return Draw("keras.initializers.RandomUniform", (-self.limit, self.limit))
+
+
+class Constant(Initializer):
+    """One number everywhere."""
+
+    kind = "constant"
+    value = Number(samples=[0, 0.5, -1], doc="The number.")
+
+    def pytorch(self) -> Draw:
+        return Draw("nn.init.constant_", (self.value,))
+
+    def keras(self) -> Draw:
+        return Draw("keras.initializers.Constant", (self.value,))
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    cls.kind: cls
+    for cls in (
+        HeNormal,
+        HeUniform,
+        GlorotNormal,
+        GlorotUniform,
+        LecunNormal,
+        Normal,
+        TruncatedNormal,
+        Uniform,
+        Constant,
+    )
+}
+
+
+def read_init(node: Node, variables: dict[str, Any], bag: Bag) -> Initializer | None:
+    """`init: he_uniform` or `init: {normal: {stddev: 0.02}}`; None where it is wrong."""
+    body: Node | None = None
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        kind, place = node.text, node.span
+    elif isinstance(node, Mapping) and len(node.items) == 1:
+        key, body = node.items[0]
+        kind, place = key.text, key.span
+    else:
+        bag.add(
+            "CS107",
+            "`init` takes a distribution",
+            node.span,
+            f"gets {node.kind}",
+            help="write `init: glorot_uniform` or `init: {normal: {stddev: 0.02}}`",
+        )
+        return None
+    cls = INITIALIZERS.get(kind)
+    if cls is None:
+        meant = did_you_mean(kind, INITIALIZERS)
+        bag.add(
+            "CS107",
+            f"unknown distribution `{kind[:60]}`",
+            place,
+            help=f"did you mean `{meant}`?"
+            if meant
+            else f"known: {', '.join(INITIALIZERS)}",
+        )
+        return None
+    return read_declared(cls, body, f"`{kind}`", place, variables, bag)

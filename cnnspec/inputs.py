@@ -1,0 +1,134 @@
+"""`input:` or `inputs:` enters, the model's inputs with their shapes leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnnspec.declared import read_declared
+from cnnspec.fields import Declared, Integer
+from cnnspec.names import check_name
+from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape
+from cnnspec.spec import InputDefinition
+from cnnspec.yamltree import Mapping, Node
+
+if TYPE_CHECKING:
+    from cnnspec.diagnostics import Bag
+    from cnnspec.source import Span
+
+
+class InputKind(Declared):
+    """A kind of input; which one a mapping is its keys tell."""
+
+    noun: ClassVar[str]
+    layout: ClassVar[str] = MAPS
+
+    def shape(self) -> Shape:
+        return Shape(self.layout, tuple(self.values.values()))
+
+
+def _channels() -> Integer:
+    return Integer(least=1, doc="Numbers per position, such as 3 for RGB.")
+
+
+class Image(InputKind):
+    """An image: maps of (C, H, W)."""
+
+    noun = "image"
+    channels = _channels()
+    height = Integer(least=1, doc="Rows H.", unit="pixels")
+    width = Integer(least=1, doc="Columns W.", unit="pixels")
+
+
+class Signal(InputKind):
+    """A signal in time or along a line: maps of (C, L)."""
+
+    noun = "signal"
+    channels = _channels()
+    length = Integer(least=1, doc="Samples L.", unit="samples")
+
+
+class Volume(InputKind):
+    """A volume or a video: maps of (C, D, H, W)."""
+
+    noun = "volume"
+    channels = _channels()
+    depth = Integer(least=1, doc="Slices or frames D.", unit="slices")
+    height = Integer(least=1, doc="Rows H.", unit="pixels")
+    width = Integer(least=1, doc="Columns W.", unit="pixels")
+
+
+class Vector(InputKind):
+    """A vector: (F)."""
+
+    noun = "vector"
+    layout = VECTOR
+    features = Integer(least=1, doc="Numbers F.")
+
+
+class Tokens(InputKind):
+    """A sequence of token ids: (L)."""
+
+    noun = "tokens"
+    layout = TOKENS
+    length = Integer(least=1, doc="Tokens L of a sequence.", unit="tokens")
+    vocabulary = Integer(least=1, doc="Number of different token ids.")
+
+    def shape(self) -> Shape:
+        return Shape(TOKENS, (self.values["length"],), self.values["vocabulary"])
+
+
+KINDS: tuple[type[InputKind], ...] = (Image, Signal, Volume, Vector, Tokens)
+
+
+def read_inputs(
+    root: Mapping, variables: dict[str, Any], bag: Bag
+) -> tuple[InputDefinition, ...]:
+    """The inputs in order; a shape is None where it could not be read."""
+    one, several = root.get("input"), root.get("inputs")
+    if one is not None and several is not None:
+        key = root.key("inputs")
+        assert key is not None
+        bag.add("CS116", "a spec has `input` or `inputs`, not both", key.span)
+    if one is not None:
+        key = root.key("input")
+        assert key is not None
+        return (
+            InputDefinition("input", key.span, _read(one, key.span, variables, bag)),
+        )
+    if several is None:
+        start = root.items[0][0].span if root.items else root.span
+        bag.add(
+            "CS102",
+            "the spec has no `input`",
+            start,
+            help="add `input: {channels: 3, height: 32, width: 32}`",
+        )
+        return ()
+    if not isinstance(several, Mapping) or not several.items:
+        bag.add(
+            "CS103",
+            "`inputs` takes a mapping of names to inputs",
+            several.span,
+            f"gets {several.kind if not isinstance(several, Mapping) else 'an empty one'}",
+            help="write `inputs: {left: {channels: 3, height: 32, width: 32}, right: …}`",
+        )
+        return ()
+    return tuple(
+        InputDefinition(key.text, key.span, _read(node, key.span, variables, bag))
+        for key, node in several.items
+        if check_name(key.text, "input", key.span, bag)
+    )
+
+
+def _read(node: Node, span: Span, variables: dict[str, Any], bag: Bag) -> Shape | None:
+    keys = {key.text for key, _ in node.items} if isinstance(node, Mapping) else set()
+    kind = max(KINDS, key=lambda k: _likeness(k, keys))
+    owner = f"an input ({kind.noun})" if keys & set(kind.fields) else "an input"
+    found = read_declared(kind, node, owner, span, variables, bag)
+    return found.shape() if found else None
+
+
+def _likeness(kind: type[InputKind], keys: set[str]) -> float:
+    """How well a mapping's keys fit a kind: the nearest one explains what is wrong."""
+    fields = set(kind.fields)
+    return len(keys & fields) - 0.5 * len(fields - keys) - 0.25 * len(keys - fields)

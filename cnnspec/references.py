@@ -1,0 +1,177 @@
+"""Entries get their names, and names in entries find what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from cnnspec.diagnostics import Label
+from cnnspec.spec import (
+    INPUT,
+    Body,
+    Entry,
+    Head,
+    InputDefinition,
+    Operation,
+    Reference,
+    Spec,
+    walk,
+)
+from cnnspec.suggest import did_you_mean
+from cnnspec.yamltree import Mapping
+
+if TYPE_CHECKING:
+    from cnnspec.diagnostics import Bag
+    from cnnspec.source import Span
+
+Target: TypeAlias = Entry | InputDefinition
+
+
+def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
+    """Gives every entry of a definition its name: the author's, or its operation's.
+
+    An operation that several unnamed entries share gets an ordinal (`conv1`, `conv2`; `_2`
+    after a digit), dropped entries included, so that a condition does not rename layers.
+
+    Args:
+        taken: names of arguments and local values (or inputs), which share the namespace.
+    """
+    entries = walk(body)
+    owners: dict[str, Entry] = {}
+    count: dict[str, int] = {}
+    for entry in entries:
+        if not entry.named:
+            count[entry.key] = count.get(entry.key, 0) + 1
+            continue
+        span = _name_span(entry)
+        if entry.name in taken:
+            bag.add(
+                "CS214",
+                f"`{entry.name}` is an argument, a local value or an input already",
+                span,
+                help="layers share one namespace with them: give this layer another name",
+            )
+        elif entry.name in owners:
+            bag.add(
+                "CS216",
+                f"two layers are named `{entry.name}`",
+                span,
+                related=(Label(_name_span(owners[entry.name]), "the first one"),),
+                help="a name is unique in its block, nested lists included",
+            )
+        else:
+            owners[entry.name] = entry
+    used = {*taken, *owners}
+    ordinal: dict[str, int] = {}
+    for entry in entries:
+        if entry.named:
+            continue
+        if count[entry.key] == 1 and entry.key not in used:
+            entry.name = entry.key
+        else:
+            link = "_" if entry.key[-1].isdigit() else ""
+            number = ordinal.get(entry.key, 0) + 1
+            while f"{entry.key}{link}{number}" in used:
+                number += 1
+            ordinal[entry.key] = number
+            entry.name = f"{entry.key}{link}{number}"
+        used.add(entry.name)
+
+
+def _name_span(entry: Entry) -> Span:
+
+    node = entry.node
+    if isinstance(entry, Head) and isinstance(node, Mapping):
+        inner = node.get("head")
+        node = inner if isinstance(inner, Mapping) else node
+    found = node.get("name") if isinstance(node, Mapping) else None
+    return found.span if found is not None else entry.key_span
+
+
+class _Scope:
+    """Names seen from a list: its own earlier entries, and those of the lists around it."""
+
+    __slots__ = ("names", "outer")
+
+    def __init__(self, outer: _Scope | None) -> None:
+        self.names: dict[str, Target] = {}
+        self.outer = outer
+
+    def find(self, name: str) -> Target | None:
+        scope: _Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.outer
+        return None
+
+    def all(self) -> list[str]:
+        outer = self.outer.all() if self.outer else []
+        return [*outer, *self.names]
+
+
+class _Resolver:
+    """Walks one definition; `later` explains a name that exists elsewhere in it."""
+
+    __slots__ = ("bag", "elsewhere")
+
+    def __init__(self, body: Body, bag: Bag) -> None:
+        self.bag = bag
+        self.elsewhere = {entry.name: entry for entry in walk(body)}
+
+    def visit(self, body: Body, scope: _Scope) -> None:
+        for entry in body:
+            self._resolve(entry, scope)
+            for inner in entry.lists():
+                self.visit(inner, _Scope(scope))
+            scope.names[entry.name] = entry
+
+    def _resolve(self, entry: Entry, scope: _Scope) -> None:
+        if entry.source is not None:
+            self.find(entry.source, scope)
+        if isinstance(entry, Operation):
+            for reference in entry.edges:
+                self.find(reference, scope)
+
+    def find(self, reference: Reference, scope: _Scope) -> None:
+        target = scope.find(reference.name)
+        if target is not None:
+            reference.target = target
+            if isinstance(target, Entry):
+                target.referenced = True
+            return
+        known = scope.all()
+        other = self.elsewhere.get(reference.name)
+        related: tuple[Label, ...] = ()
+        if other is not None:
+            related = (Label(_name_span(other), "it stands here"),)
+            help = (
+                "a layer can read what stands before it, in its own list or in a list around "
+                "it; branches don't see each other"
+            )
+            message = f"`{reference.name}` can't be seen from here"
+        else:
+            message = f"no layer is named `{reference.name[:60]}`"
+            meant = did_you_mean(reference.name, known)
+            shown = ", ".join(known[-12:])
+            help = f"did you mean `{meant}`?" if meant else f"seen from here: {shown}"
+        self.bag.add("CS217", message, reference.span, help=help, related=related)
+
+
+def resolve_references(body: Body, spec: Spec | None, bag: Bag) -> None:
+    """Finds what `from`, `with` and `outputs` mean; `spec` at top level, None in a block."""
+    scope = _Scope(None)
+    if spec is None or [i.name for i in spec.inputs] == ["input"]:
+        scope.names["input"] = INPUT
+    else:
+        scope.names.update({i.name: i for i in spec.inputs})
+        if body and body[0].source is None and len(spec.inputs) > 1:
+            bag.add(
+                "CS218",
+                "the first layer of a model with several inputs needs `from`",
+                body[0].key_span,
+                help=f"write `from: {spec.inputs[0].name}` beside `{body[0].key}`",
+            )
+    resolver = _Resolver(body, bag)
+    resolver.visit(body, scope)
+    for reference in (spec.outputs or ()) if spec else ():
+        resolver.find(reference, scope)

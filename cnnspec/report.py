@@ -1,0 +1,288 @@
+"""A checked spec enters; the JSON contract and the table a person reads leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.costs import Totals, total
+from cnnspec.render import diagnostic_json
+
+if TYPE_CHECKING:
+    from cnnspec.compile import Checked
+    from cnnspec.graph import Field, Graph, Node, Scope
+    from cnnspec.shapes import Shape
+
+
+def spec_json(checked: Checked, strict: bool = False) -> dict[str, Any]:
+    """One element of the contract's `specs`.
+
+    Shapes are lists without the batch, null where unknown.
+    """
+    file, spec, graph = checked.source.name, checked.spec, checked.graph
+    bad = {"error", "warning"} if strict else {"error"}
+    found = checked.diagnostics
+    totals = total(graph) if graph is not None and not checked.has_errors else None
+    return {
+        "file": file,
+        "name": spec.name if spec else None,
+        "ok": not any(d.severity in bad for d in found),
+        "inputs": {n: _sizes(graph.shape(e)) for n, e in graph.inputs.items()}
+        if graph
+        else {},
+        "outputs": {n: _sizes(graph.shape(e)) for n, e in graph.outputs.items()}
+        if graph
+        else {},
+        "totals": _totals_json(totals) if totals else None,
+        "layers": [_layer_json(node, graph) for node in graph.layers] if graph else [],
+        "diagnostics": [diagnostic_json(d, file) for d in found],
+    }
+
+
+def _sizes(shape: Shape | None) -> list[int] | None:
+    return list(shape.sizes) if shape is not None else None
+
+
+def _totals_json(totals: Totals) -> dict[str, Any]:
+    return {
+        **totals.costs._asdict(),
+        "depth": totals.depth,
+        "activation_bytes": totals.activation_bytes,
+        "layers": totals.layers,
+        "training": totals.training._asdict(),
+    }
+
+
+def _layer_json(node: Node, graph: Graph) -> dict[str, Any]:
+    assert node.entry is not None
+    return {
+        "path": node.path,
+        "op": node.layer.op if node.layer else node.entry.key,
+        "inputs": [_sizes(graph.shape(edge)) for edge in node.inputs],
+        "outputs": [_sizes(shape) for shape in node.outputs],
+        "params": node.params,
+        "trainable_params": node.params if node.trainable else 0,
+        "macs": node.macs,
+        "receptive_field": _field_json(node.field),
+        "line": node.entry.key_span.line,
+        "scope": node.scope.path.rstrip("."),
+    }
+
+
+def _field_json(field: Field | None) -> dict[str, Any] | None:
+    """One number where all axes agree, else one per axis."""
+    if field is None:
+        return None
+    return {"size": _together(field.size), "stride": _together(field.stride)}
+
+
+def _together(sizes: tuple[int, ...]) -> int | list[int]:
+    return sizes[0] if len(set(sizes)) == 1 else list(sizes)
+
+
+class _Row:
+    """A layer, or a block with its layers below it."""
+
+    __slots__ = ("below", "count", "field", "label", "macs", "op", "output", "params")
+
+    def __init__(self, label: str, op: str, output: str, field: str) -> None:
+        self.label = label
+        self.op = op
+        self.output = output
+        self.field = field
+        self.params = 0
+        self.macs = 0
+        self.count = 1
+        self.below: list[_Row] = []
+
+
+def _rows(graph: Graph) -> list[_Row]:
+    """The layers as a tree by blocks; a block's costs are the sums of what it holds."""
+    ends = {
+        occurrence.child: occurrence.output
+        for occurrences in graph.occurrences.values()
+        for occurrence in occurrences
+        if occurrence.child is not None
+    }
+    rows: list[_Row] = []
+    blocks: dict[Scope, _Row] = {}
+
+    def row_of(scope: Scope) -> _Row | None:
+        if scope.use is None or scope.parent is None:
+            return None
+        row = blocks.get(scope)
+        if row is None:
+            end = ends.get(scope)
+            node = graph.nodes[end.node] if end else None
+            label = scope.path.rstrip(".").removeprefix(scope.parent.path)
+            row = _Row(
+                label,
+                scope.use.block.name,
+                _shape_text(graph.shape(end)) if end else "?",
+                _field_text(node.field) if node else "",
+            )
+            blocks[scope] = row
+            parent = row_of(scope.parent)
+            (parent.below if parent else rows).append(row)
+        return row
+
+    for node in graph.layers:
+        assert node.entry is not None
+        row = _Row(
+            node.path.removeprefix(node.scope.path),
+            node.layer.op if node.layer else node.entry.key,
+            " + ".join(map(_shape_text, node.outputs)),
+            _field_text(node.field),
+        )
+        row.params, row.macs = node.params, node.macs
+        parent = row_of(node.scope)
+        (parent.below if parent else rows).append(row)
+        scope: Scope | None = node.scope
+        while scope is not None and scope in blocks:
+            blocks[scope].params += node.params
+            blocks[scope].macs += node.macs
+            scope = scope.parent
+    return rows
+
+
+def _shape_text(shape: Shape | None) -> str:
+    return str(shape) if shape is not None else "?"
+
+
+def _field_text(field: Field | None) -> str:
+    """As in `43/4`: 43 pixels wide, 4 apart."""
+    if field is None:
+        return ""
+    size, stride = (
+        "x".join(map(str, v)) if len(set(v)) > 1 else str(v[0]) for v in field
+    )
+    return f"{size}/{stride}"
+
+
+def _fold(rows: list[_Row]) -> list[_Row]:
+    """Blocks without their layers; rounds of a repeat as one row."""
+    folded: list[_Row] = []
+    stem_before = ""
+    for row in rows:
+        stem = row.label.partition("[")[0] if row.label.endswith("]") else ""
+        if folded and stem and stem == stem_before:
+            last = folded[-1]
+            last.count += 1
+            last.params += row.params
+            last.macs += row.macs
+            last.output, last.field = row.output, row.field
+        else:
+            copy = _Row(stem or row.label, row.op, row.output, row.field)
+            copy.params, copy.macs = row.params, row.macs
+            folded.append(copy)
+        stem_before = stem
+    return folded
+
+
+def _flatten(rows: list[_Row], indent: int = 0) -> list[tuple[int, _Row]]:
+    flat = []
+    for row in rows:
+        flat.append((indent, row))
+        flat += _flatten(row.below, indent + 1)
+    return flat
+
+
+HEADERS = ("layer", "operation", "output", "params", "MACs", "field/step")
+RIGHT = (False, False, False, True, True, True)
+# Columns that go first where the terminal is narrow.
+DISPENSABLE = (5, 1, 4)
+
+
+def table(checked: Checked, expand: bool, width: int, color: bool) -> str:
+    """Shapes and costs of every layer, and the totals below.
+
+    Args:
+        expand: show the layers inside blocks, and each round of a repeat.
+        width: of the terminal, in columns.
+    """
+    spec, graph = checked.spec, checked.graph
+    assert spec is not None and graph is not None
+    totals = total(graph)
+    assert totals is not None
+    rows = _rows(graph)
+    listed = _flatten(rows) if expand else [(0, row) for row in _fold(rows)]
+    cells = [HEADERS] + [_cells(indent, row) for indent, row in listed]
+    inputs = ", ".join(
+        f"{name} {graph.shape(edge)}" for name, edge in graph.inputs.items()
+    )
+    lines = [f"{_bold(spec.name, color)}  {checked.source.name}", inputs, ""]
+    body = _columns(cells, width)
+    lines.append(_bold(body[0], color))
+    lines += body[1:]
+    lines.append("")
+    lines += _footer(totals)
+    outputs = {n: e for n, e in graph.outputs.items() if n != "output"}
+    if outputs:
+        shown = ", ".join(f"{n} {graph.shape(e)}" for n, e in graph.outputs.items())
+        lines.append(f"outputs: {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(indent: int, row: _Row) -> tuple[str, ...]:
+    label = f"{row.label} x{row.count}" if row.count > 1 else row.label
+    return (
+        "  " * indent + label,
+        row.op,
+        row.output,
+        f"{row.params:,}" if row.params else "",
+        f"{row.macs:,}" if row.macs else "",
+        row.field,
+    )
+
+
+def _columns(cells: list[tuple[str, ...]], width: int) -> list[str]:
+    """Aligned lines; where they don't fit, columns go, then long names are cut."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = list(range(len(HEADERS)))
+    for column in DISPENSABLE:
+        if sum(widths[i] + 2 for i in shown) <= width + 2:
+            break
+        shown.remove(column)
+    over = sum(widths[i] + 2 for i in shown) - 2 - width
+    if over > 0:
+        widths[0] = max(12, widths[0] - over)
+    lines = []
+    for row in cells:
+        parts = []
+        for i in shown:
+            text = row[i]
+            if len(text) > widths[i]:
+                text = "…" + text[len(text) - widths[i] + 1 :]
+            parts.append(text.rjust(widths[i]) if RIGHT[i] else text.ljust(widths[i]))
+        lines.append("  ".join(parts).rstrip())
+    return lines
+
+
+def _footer(totals: Totals) -> list[str]:
+    costs = totals.costs
+    frozen = costs.params - costs.trainable_params
+    lines = [
+        f"parameters   {costs.params:,} ({_bytes(costs.params * 4)} in float32)"
+        + (f", {frozen:,} of them frozen" if frozen else ""),
+        f"MACs         {costs.macs:,} per sample ({2 * costs.macs:,} FLOPs)",
+        f"depth        {totals.depth}",
+        f"activations  {_bytes(totals.activation_bytes)} per sample in float32",
+    ]
+    if totals.training != costs:
+        lines.append(
+            f"in training  {totals.training.params:,} parameters, "
+            f"{totals.training.macs:,} MACs"
+        )
+    return lines
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def _bold(text: str, color: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if color else text

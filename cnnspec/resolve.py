@@ -1,0 +1,306 @@
+"""A tree enters, a Spec leaves: keys, names and references are checked, nothing is expanded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.declared import report
+from cnnspec.entries import CONTAINERS, EntryReader
+from cnnspec.inputs import read_inputs
+from cnnspec.layers import OPERATIONS
+from cnnspec.names import camel, check_name
+from cnnspec.references import name_entries, resolve_references
+from cnnspec.scoping import check_let, check_names, refuse_recursion
+from cnnspec.spec import Argument, Block, Reference, Spec
+from cnnspec.suggest import did_you_mean
+from cnnspec.values import Unevaluable, Value, read_value
+from cnnspec.yamltree import Mapping, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from cnnspec.diagnostics import Bag
+
+VERSION = 1
+KEYS = (
+    "cnnspec",
+    "name",
+    "description",
+    "vars",
+    "input",
+    "inputs",
+    "blocks",
+    "layers",
+    "outputs",
+    "data",
+    "train",
+)
+
+
+def resolve(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Spec:
+    """Reads the whole document; what is wrong is in the bag, what could be read in the Spec.
+
+    Args:
+        overrides: values of `--set`, by name of the variable.
+    """
+    spec = Spec(root)
+    _check_keys(root, bag)
+    _read_version(root, bag)
+    spec.name = _read_spec_name(root, bag)
+    spec.description = _read_text(root, "description", bag)
+    spec.variables = _read_variables(root, overrides, bag)
+    spec.inputs = read_inputs(root, spec.variables, bag)
+    spec.blocks = _declare_blocks(root, spec, bag)
+    reader = EntryReader(spec.blocks, spec.variables, bag)
+    for block in spec.blocks.values():
+        block.layers = reader.read_list(block.node.get("layers"), "layers")
+        name_entries(block.layers, {*block.args, *block.let}, bag)
+        resolve_references(block.layers, None, bag)
+        known = frozenset((*spec.variables, *block.args, "in_channels"))
+        check_let(block, known, bag)
+        check_names(block.layers, known | set(block.let), bag)
+    refuse_recursion(spec.blocks, bag)
+    spec.layers = reader.read_list(root.get("layers"), "layers", top=True)
+    name_entries(spec.layers, {i.name for i in spec.inputs if i.name != "input"}, bag)
+    spec.outputs = _read_outputs(root, bag)
+    resolve_references(spec.layers, spec, bag)
+    channels = {"in_channels"} if len(spec.inputs) == 1 else set()
+    check_names(spec.layers, frozenset(spec.variables) | channels, bag)
+    spec.data = _section(root, "data", bag)
+    spec.train = _section(root, "train", bag)
+    return spec
+
+
+def _check_keys(root: Mapping, bag: Bag) -> None:
+    for key, _ in root.items:
+        if key.text in KEYS or key.text.startswith("x-"):
+            continue
+        meant = did_you_mean(key.text, KEYS)
+        bag.add(
+            "CS101",
+            f"unknown key `{key.text[:60]}`",
+            key.span,
+            help=f"did you mean `{meant}`?"
+            if meant
+            else f"a spec's keys: {', '.join(KEYS)}; `x-…` keys are yours",
+        )
+    if "layers" not in root:
+        bag.add(
+            "CS102", "the spec has no `layers`", _start(root), help="add `layers: […]`"
+        )
+
+
+def _start(root: Mapping) -> Any:
+    return root.items[0][0].span if root.items else root.span
+
+
+def _read_version(root: Mapping, bag: Bag) -> None:
+    node = root.get("cnnspec")
+    if node is None:
+        bag.add(
+            "CS102",
+            "the spec does not say its language version",
+            _start(root),
+            help=f"begin it with `cnnspec: {VERSION}`",
+        )
+    elif not (
+        isinstance(node, Scalar) and type(node.value) is int and node.value == VERSION
+    ):
+        bag.add(
+            "CS110",
+            "this is no language version that this cnnspec reads",
+            node.span,
+            f"gets {node.text[:20] if isinstance(node, Scalar) else node.kind}",
+            help=f"write `cnnspec: {VERSION}`",
+        )
+
+
+def _read_spec_name(root: Mapping, bag: Bag) -> str:
+    node = root.get("name")
+    if node is None:
+        bag.add(
+            "CS102",
+            "the spec has no `name`",
+            _start(root),
+            help="add `name: my_network`: it names the generated model",
+        )
+        return "model"
+    name = (
+        node.text if isinstance(node, Scalar) and node.value is not None else node.kind
+    )
+    if not check_name(name, "spec", node.span, bag):
+        return "model"
+    if name in OPERATIONS or name in CONTAINERS:
+        bag.add("CS112", f"`{name}` can't name a spec: it is an operation", node.span)
+    return name
+
+
+def _read_text(root: Mapping, key: str, bag: Bag) -> str:
+    node = root.get(key)
+    if node is None:
+        return ""
+    if isinstance(node, Scalar) and node.value is not None:
+        return node.text
+    bag.add("CS107", f"`{key}` takes text", node.span, f"gets {node.kind}")
+    return ""
+
+
+def _section(root: Mapping, key: str, bag: Bag) -> Mapping | None:
+    node = root.get(key)
+    if node is None or isinstance(node, Mapping):
+        return node
+    bag.add("CS103", f"`{key}` takes a mapping", node.span, f"gets {node.kind}")
+    return None
+
+
+def _read_variables(
+    root: Mapping, overrides: dict[str, Any], bag: Bag
+) -> dict[str, Any]:
+    """Constants of the build; each may use those before it."""
+    section = _section(root, "vars", bag)
+    variables: dict[str, Any] = {}
+    for key, node in section.items if section else ():
+        if not check_name(key.text, "variable", key.span, bag):
+            continue
+        value = read_value(node, bag)
+        if key.text in overrides:
+            variables[key.text] = overrides[key.text]
+        elif value is not None:
+            if not isinstance(node, Scalar) or node.value is None:
+                bag.add(
+                    "CS107",
+                    f"variable `{key.text}` takes a number, text, true or false",
+                    node.span,
+                    f"gets {node.kind}",
+                )
+                continue
+            try:
+                variables[key.text] = value.evaluate(variables)
+            except Unevaluable as fault:
+                report(fault, bag)
+    for name in overrides:
+        if section is None or name not in section:
+            known = [key.text for key, _ in section.items] if section else []
+            meant = did_you_mean(name, known)
+            vars_key = root.key("vars")
+            bag.add(
+                "CS212",
+                f"`--set {name}=…` names no variable of this spec",
+                vars_key.span if vars_key else _start(root),
+                help=f"did you mean `{meant}`?"
+                if meant
+                else f"its variables: {', '.join(known) or 'none'}",
+            )
+    return variables
+
+
+def _declare_blocks(root: Mapping, spec: Spec, bag: Bag) -> dict[str, Block]:
+    section = _section(root, "blocks", bag)
+    blocks: dict[str, Block] = {}
+    classes: dict[str, str] = {camel(spec.name): "the spec"}
+    for key, node in section.items if section else ():
+        name = key.text
+        if not check_name(name, "block", key.span, bag):
+            continue
+        if name in OPERATIONS or name in CONTAINERS:
+            bag.add(
+                "CS112",
+                f"`{name}` can't name a block: it is an operation",
+                key.span,
+                help=f"for example `my_{name}`",
+            )
+            continue
+        if name == spec.name or camel(name) in classes:
+            other = classes.get(camel(name), "the spec")
+            bag.add(
+                "CS213",
+                f"block `{name}` would have the same class name as {other}",
+                key.span,
+                f"both are `{camel(name)}`",
+                help="rename one of them",
+            )
+            continue
+        classes[camel(name)] = f"block `{name}`"
+        if not isinstance(node, Mapping):
+            bag.add(
+                "CS103",
+                f"block `{name}` takes a mapping",
+                node.span,
+                f"gets {node.kind}",
+                help=f"write `{name}: {{layers: […]}}`",
+            )
+            continue
+        blocks[name] = _declare_block(Block(name, key.span, node), spec.variables, bag)
+    return blocks
+
+
+def _declare_block(block: Block, variables: dict[str, Any], bag: Bag) -> Block:
+    known = ("args", "let", "layers")
+    for key, _ in block.node.items:
+        if key.text not in known:
+            meant = did_you_mean(key.text, known)
+            bag.add(
+                "CS106",
+                f"unknown key `{key.text[:60]}` in block `{block.name}`",
+                key.span,
+                help=f"did you mean `{meant}`?"
+                if meant
+                else "its keys: args, let, layers",
+            )
+    if "layers" not in block.node:
+        bag.add("CS109", f"block `{block.name}` needs `layers`", block.span)
+    args = _section(block.node, "args", bag)
+    for key, node in args.items if args else ():
+        if not check_name(key.text, "argument", key.span, bag):
+            continue
+        required = isinstance(node, Scalar) and node.value is None
+        default = None if required else read_value(node, bag)
+        if default is not None and default.dynamic:
+            default = _constant_default(default, variables, bag)
+        if required or default is not None:
+            block.args[key.text] = Argument(key.text, key.span, default)
+    let = _section(block.node, "let", bag)
+    for key, node in let.items if let else ():
+        if not check_name(key.text, "local value", key.span, bag):
+            continue
+        if key.text in block.args:
+            bag.add("CS214", f"`{key.text}` is an argument already", key.span)
+            continue
+        value = read_value(node, bag)
+        if value is not None:
+            block.let[key.text] = value
+    return block
+
+
+def _constant_default(
+    value: Value, variables: dict[str, Any], bag: Bag
+) -> Value | None:
+    """A default is evaluated once, where only `vars` are known."""
+    try:
+        return Value(value.node, value.evaluate(variables), False)
+    except Unevaluable as fault:
+        report(fault, bag)
+        return None
+
+
+def _read_outputs(root: Mapping, bag: Bag) -> tuple[Reference, ...] | None:
+    node = root.get("outputs")
+    if node is None:
+        return None
+    if not isinstance(node, Sequence) or not node.items:
+        bag.add(
+            "CS103",
+            "`outputs` takes a list of names of layers",
+            node.span,
+            f"gets {node.kind if node.kind != 'a list' else 'an empty list'}",
+        )
+        return None
+    found: dict[str, Reference] = {}
+    for item in node.items:
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            bag.add(
+                "CS107", "an output is a layer's name", item.span, f"gets {item.kind}"
+            )
+        elif item.text in found:
+            bag.add("CS215", f"output `{item.text}` stands twice", item.span)
+        else:
+            found[item.text] = Reference(item.text, item.span)
+    return tuple(found.values())

@@ -1,0 +1,106 @@
+"""Static checks over definitions: names in expressions are known, blocks don't use themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cnnspec.expressions import names, unknown_name
+from cnnspec.spec import Block, Body, Broken, Entry, Operation, Residual, Use, walk
+
+if TYPE_CHECKING:
+    from cnnspec.diagnostics import Bag
+    from cnnspec.values import Value
+
+
+def check_names(body: Body, known: frozenset[str], bag: Bag) -> None:
+    """Every name in an expression of these entries is known, used or not (CS203).
+
+    Args:
+        known: names seen everywhere in the definition; `index` joins under a `repeat`.
+    """
+    for entry in body:
+        inner = known | {"index"} if entry.repeat is not None else known
+        _check_values([v for v in (entry.when, entry.repeat) if v], known, bag)
+        _check_values(_values(entry), inner, bag)
+        for nested in entry.lists():
+            check_names(nested, inner, bag)
+
+
+def _values(entry: Entry) -> Iterable[Value]:
+    if isinstance(entry, Operation | Use):
+        yield from entry.given.values()
+    if isinstance(entry, Residual) and entry.connect is not None:
+        yield entry.connect
+    if entry.trainable is not None:
+        yield entry.trainable
+
+
+def check_let(block: Block, known: frozenset[str], bag: Bag) -> None:
+    """A local value may use the arguments and the local values before it."""
+    for name, value in block.let.items():
+        _check_values([value], known, bag)
+        known = known | {name}
+
+
+def _check_values(values: Iterable[Value], known: frozenset[str], bag: Bag) -> None:
+    for value in values:
+        if not value.dynamic:
+            continue
+        for expr, node in value.expressions():
+            for name in sorted(names(expr) - known):
+                error = unknown_name(name, known)
+                bag.add(error.code, error.message, node.span, help=error.help)
+
+
+def refuse_recursion(blocks: dict[str, Block], bag: Bag) -> None:
+    """Reports a block that uses itself, by whatever way (CS219), and cuts it there."""
+    open_blocks: list[str] = []
+    done: set[str] = set()
+    # A stack of iterators instead of recursion: a chain of a thousand blocks is no error yet.
+    for first in blocks:
+        if first in done:
+            continue
+        open_blocks.append(first)
+        pending = [iter(_uses(blocks[first].layers))]
+        while pending:
+            use = next(pending[-1], None)
+            if use is None:
+                pending.pop()
+                done.add(open_blocks.pop())
+            elif use.block.name in open_blocks:
+                way = open_blocks[open_blocks.index(use.block.name) :]
+                shown = " -> ".join([*way, use.block.name])
+                bag.add(
+                    "CS219",
+                    f"block `{use.block.name}` uses itself",
+                    use.key_span,
+                    shown if len(shown) < 80 else "",
+                    help="for a number of equal layers use `repeat`",
+                )
+            elif use.block.name not in done:
+                open_blocks.append(use.block.name)
+                pending.append(iter(_uses(use.block.layers)))
+    if any(d.code == "CS219" for d in bag.sorted()):
+        _cut(blocks, {d.span for d in bag.sorted() if d.code == "CS219"})
+
+
+def _uses(body: Body) -> list[Use]:
+    return [entry for entry in walk(body) if isinstance(entry, Use)]
+
+
+def _cut(blocks: dict[str, Block], spans: set[object]) -> None:
+    """Puts a broken entry where a block uses itself, so that expansion ends."""
+
+    def cut(body: Body) -> Body:
+        return tuple(
+            Broken(e.key, e.key_span, e.node)
+            if isinstance(e, Use) and e.key_span in spans
+            else e
+            for e in body
+        )
+
+    for block in blocks.values():
+        block.layers = cut(block.layers)
+        for entry in walk(block.layers):
+            entry.replace_lists(cut)
