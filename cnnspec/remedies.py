@@ -31,10 +31,12 @@ class _Key(NamedTuple):
 
 def place(remark: Remark, entry: Entry) -> Span:
     """The smallest span that shows the fault: the field's value, else the operation."""
-    if remark.field is not None and isinstance(entry, Operation):
-        value = entry.given.get(remark.field)
+    # From the entry's own node: `given` may be shared with an entry that says the same.
+    fields = entry.node.get(entry.key) if isinstance(entry.node, Mapping) else None
+    if remark.field is not None and isinstance(fields, Mapping):
+        value = fields.get(remark.field)
         if value is not None:
-            return value.node.span
+            return value.span
     return entry.key_span
 
 
