@@ -1,0 +1,349 @@
+"""Mappings and values that the fields refused enter; a diagnostic for each mistake leaves.
+
+A valid spec never comes here: jsonschema is loaded by the first mistake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.diagnostics import Bag
+from cnnspec.expressions import Name
+from cnnspec.fields import LARGEST, Declared, Refused
+from cnnspec.suggest import did_you_mean
+from cnnspec.values import read_value
+from cnnspec.wording import help_for, listed, received, shown, wanted
+from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from cnnspec.source import Span
+    from cnnspec.violations import Path, Schema, Violation
+
+_UNKNOWN_VALUE = Name("unknown")  # stands for what is malformed and reported already
+
+# What the frameworks call a field that has another name here.
+_ELSEWHERE = {
+    "alpha": "slope",
+    "eps": "epsilon",
+    "features": "units",
+    "lr": "learning_rate",
+    "negative_slope": "slope",
+    "num_groups": "groups",
+    "out_channels": "filters",
+    "out_features": "units",
+    "p": "rate",
+    "size": "kernel",
+    "use_bias": "bias",
+}
+_INFERRED = ("in_channels", "in_features", "input_shape", "num_features")
+
+
+def structure(cls: type[Declared]) -> Schema:
+    """The JSON Schema of a declared mapping whose values are no expressions."""
+    return {
+        "type": "object",
+        "properties": {name: field.schema() for name, field in cls.fields.items()},
+        "required": [name for name, field in cls.fields.items() if field.required],
+        "additionalProperties": False,
+    }
+
+
+def explain(cls: type[Declared], node: Node, owner: str, span: Span, bag: Bag) -> None:
+    """Reports what is wrong with a mapping whose fields were refused.
+
+    Adds at least one of CS103 (no mapping), CS106 (unknown field), CS107 (a value of the
+    wrong kind or out of range), CS108 (a key that belongs beside it), CS109 (a missing
+    field).
+
+    Args:
+        owner: whose fields, in backticks, for messages.
+        span: of the owner's name, where a missing field is reported.
+    """
+    if not isinstance(node, Mapping):
+        _no_mapping(cls, node, owner, bag)
+        return
+    from cnnspec.violations import violations
+
+    plain = {}
+    for key, child in node.items:
+        field = cls.fields.get(key.text)
+        value = read_value(child, Bag(), field is not None and field.takes_text)
+        plain[key.text] = _UNKNOWN_VALUE if value is None else value.tree
+    found = violations(structure(cls), plain)
+    for violation in found:
+        _Explanation(cls, node, owner, span, bag).add(violation)
+    if not found:
+        _refused(cls, node, plain, owner, span, bag)
+
+
+def explain_value(
+    cls: type[Declared],
+    field_name: str,
+    plain: Any,
+    node: Node,
+    owner: str,
+    span: Span,
+    bag: Bag,
+    notes: tuple[str, ...] = (),
+) -> None:
+    """Reports what is wrong with one field's evaluated value (CS107).
+
+    Args:
+        plain: what the field's expressions evaluate to.
+        node: where the field's value stands.
+        notes: in which use of a block, for each diagnostic.
+    """
+    from cnnspec.violations import violations
+
+    key = Scalar(span, field_name, field_name, True)
+    whole = Mapping(node.span, ((key, node),), True)
+    schema = {
+        "type": "object",
+        "properties": {field_name: cls.fields[field_name].schema()},
+    }
+    found = violations(schema, {field_name: plain})
+    for violation in found:
+        _Explanation(cls, whole, owner, span, bag, notes).add(violation)
+    if not found:
+        _refused(cls, whole, {field_name: plain}, owner, span, bag, notes)
+
+
+class _Explanation:
+    """Turns violations of one mapping into diagnostics."""
+
+    __slots__ = ("bag", "cls", "node", "notes", "owner", "span")
+
+    def __init__(
+        self,
+        cls: type[Declared],
+        node: Mapping,
+        owner: str,
+        span: Span,
+        bag: Bag,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.cls = cls
+        self.node = node
+        self.owner = owner
+        self.span = span
+        self.bag = bag
+        self.notes = notes
+
+    def add(self, violation: Violation) -> None:
+        if violation.kind == "unknown":
+            for name in violation.names:
+                self._unknown(name, violation)
+        elif violation.kind == "missing":
+            self._missing(violation)
+        else:
+            self._value(violation)
+
+    def _unknown(self, name: str, violation: Violation) -> None:
+        owner = self._owner(violation.path)
+        mapping = locate(self.node, violation.path)
+        key = mapping.key(name) if isinstance(mapping, Mapping) else None
+        span = key.span if key is not None else mapping.span
+        fields = list(violation.schema["properties"])
+        if not violation.path:
+            fields += _lists(self.cls)
+            if name in _shared(self.cls):
+                self._misplaced(name, span)
+                return
+        meant = _meant(name, fields)
+        if meant:
+            help = f"did you mean `{meant}`?"
+        elif name == "momentum" and "decay" in fields:
+            help = "`decay` is the `momentum` of Keras, and 1 minus that of PyTorch"
+        elif name in _INFERRED:
+            help = "leave it out: it follows from the input"
+        elif fields:
+            help = f"{owner} takes {', '.join(fields)}"
+        else:
+            help = f"{owner} takes no fields"
+        self.bag.add(
+            "CS106", f"unknown field `{name[:60]}` of {owner}", span, help=help
+        )
+
+    def _misplaced(self, name: str, span: Span) -> None:
+        bare = self.owner.strip("`")
+        value = self.node.get(name)
+        text = value.text if isinstance(value, Scalar) else "…"
+        self.bag.add(
+            "CS108",
+            f"`{name}` belongs beside {self.owner}, not in it",
+            span,
+            help=f"write it under `{bare}`, as far to the left:\n"
+            f"- {bare}: {{…}}\n  {name}: {text}",
+        )
+
+    def _missing(self, violation: Violation) -> None:
+        known = violation.schema.get("properties", {})
+        meant = {
+            _meant(key, list(known)) for key in violation.value if key not in known
+        }
+        names = [name for name in violation.names if name not in meant]
+        if not names:
+            return  # misspelt, and reported as unknown
+        span = self.span if not violation.path else self._span(violation.path)
+        docs = [
+            f"`{name}`: {self.cls.fields[name].doc.rstrip('.')}"
+            for name in names
+            if not violation.path
+        ]
+        self.bag.add(
+            "CS109",
+            f"{self._owner(violation.path)} needs {listed(names)}",
+            span,
+            help="\n".join(docs) or None,
+        )
+
+    def _value(self, violation: Violation) -> None:
+        path, value = violation.path, violation.value
+        node = locate(self.node, path)
+        verb = "gets"
+        if isinstance(value, int) and abs(value) > LARGEST:
+            must = f"be at most {LARGEST:.0e}".replace("e+", "e")
+        else:
+            must = f"be {wanted(violation.schema)}"
+        if isinstance(node, Scalar) and node.kind == "an expression":
+            verb, help = "evaluates to", _expression_help(node.text, value)
+        else:
+            quoted = isinstance(node, Scalar) and not node.plain
+            help = help_for(value, violation.schema, quoted)
+        self.bag.add(
+            "CS107",
+            f"{_named(path, self.owner)} must {must}",
+            node.span,
+            f"{verb} {received(value)}",
+            notes=self.notes,
+            help=help or self._default_help(path, value),
+        )
+
+    def _default_help(self, path: Path, value: Any) -> str | None:
+        """Nothing where something is wanted: the default needs no key."""
+        field = self.cls.fields.get(str(path[0])) if len(path) == 1 else None
+        if (
+            value is not None
+            or field is None
+            or field.required
+            or field.default is None
+        ):
+            return None
+        return f"leave it out for its default, `{shown(field.default)}`"
+
+    def _owner(self, path: Path) -> str:
+        keys = [key for key in path if isinstance(key, str)]
+        return f"`{keys[-1]}`" if keys else self.owner
+
+    def _span(self, path: Path) -> Span:
+        """Of the key at a path's end, or of the value where it ends in an index."""
+        parent = locate(self.node, path[:-1])
+        if isinstance(parent, Mapping):
+            key = parent.key(str(path[-1]))
+            if key is not None:
+                return key.span
+        return locate(self.node, path).span
+
+
+def locate(node: Node, path: Path) -> Node:
+    """The node at a path; the last one on it where an expression stands for a whole list."""
+    for step in path:
+        inner: Node | None = None
+        if isinstance(node, Mapping):
+            inner = node.get(str(step))
+        elif isinstance(node, Sequence) and isinstance(step, int):
+            inner = node.items[step]
+        if inner is None:
+            return node
+        node = inner
+    return node
+
+
+def _named(path: Path, owner: str) -> str:
+    """What stands at a path: item 2 of `kernel` of `conv`."""
+    keys = [key for key in path if isinstance(key, str)]
+    if not keys:
+        return owner
+    name = f"`{keys[-1]}` of {f'`{keys[-2]}`' if len(keys) > 1 else owner}"
+    last = path[-1]
+    return f"item {last + 1} of {name}" if isinstance(last, int) else name
+
+
+def _no_mapping(cls: type[Declared], node: Node, owner: str, bag: Bag) -> None:
+    value = read_value(node, Bag())
+    bare = owner.strip("`")
+    if isinstance(node, Scalar) and value is not None and not value.dynamic:
+        gets = received(value.tree)
+    else:
+        gets = node.kind
+    if not cls.fields:
+        message, help = f"{owner} takes no fields", f"write `{bare}`"
+    else:
+        message = f"{owner} takes a mapping of fields"
+        needed = [name for name, field in cls.fields.items() if field.required]
+        names = needed or list(cls.fields)[:1]
+        values = dict.fromkeys(names, "…")
+        if value is not None and _fits(cls, names[0], value.tree):
+            values[names[0]] = shown(value.tree)
+        fields = ", ".join(f"{name}: {text}" for name, text in values.items())
+        help = f"write `{owner.strip('`')}: {{{fields}}}`"
+        if not owner.startswith("`"):
+            help = f"write `{{{fields}}}`"
+    bag.add("CS103", message, node.span, f"gets {gets}", help=help)
+
+
+def _fits(cls: type[Declared], name: str, plain: Any) -> bool:
+    try:
+        cls.fields[name].accept(plain)
+    except Refused:
+        return False
+    return True
+
+
+def _refused(
+    cls: type[Declared],
+    node: Mapping,
+    plain: dict[str, Any],
+    owner: str,
+    span: Span,
+    bag: Bag,
+    notes: tuple[str, ...] = (),
+) -> None:
+    """What a parser refused though its schema takes it: less is known, but it is said."""
+    for key, child in node.items:
+        value = plain[key.text]
+        if not isinstance(value, Name) and not _fits(cls, key.text, value):
+            message = f"`{key.text}` of {owner} does not take this value"
+            label = f"gets {received(value)}"
+            bag.add("CS107", message, child.span, label, notes=notes)
+            return
+    bag.add("CS107", f"{owner} does not take these fields", span, notes=notes)
+
+
+def _expression_help(text: str, value: Any) -> str | None:
+    if not isinstance(value, float):
+        return None
+    if "/" in text.replace("//", ""):
+        return "`//` divides integers to an integer"
+    return "`floor`, `round` and `ceil` give integers"
+
+
+def _meant(name: str, fields: list[str]) -> str | None:
+    """The field that a wrong name stands for."""
+    elsewhere = _ELSEWHERE.get(name)
+    return elsewhere if elsewhere in fields else did_you_mean(name, fields)
+
+
+def _shared(cls: type[Declared]) -> tuple[str, ...]:
+    """Keys that stand beside an operation or a container."""
+    from cnnspec.entries import CONTAINERS, SHARED
+    from cnnspec.layers.layer import Layer
+
+    return SHARED if issubclass(cls, Layer) or cls in CONTAINERS.values() else ()
+
+
+def _lists(cls: type[Declared]) -> list[str]:
+    """A container's keys that hold layers: they are read apart from its fields."""
+    from cnnspec.entries import CONTAINERS, LISTS
+
+    return [key for op, c in CONTAINERS.items() if c is cls for key in LISTS[op]]
