@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from trees import tree
 
 from cnnspec import fields as kinds
+from cnnspec.codes import load_codes
+from cnnspec.compile import check_source
 from cnnspec.declared import read_given, settle
 from cnnspec.diagnostics import Bag, Diagnostic
 from cnnspec.entries import CONTAINERS, SHARED
@@ -226,6 +228,7 @@ def test_a_wrong_item_of_a_list_is_underlined_alone(
     assert (quoted(text, found.span), found.message) == (item, message)
 
 
+MISPLACED = "`{}` belongs beside `window`, not in it"
 BESIDE = "write it under `window`, as far to the left:\n- window: {…}\n  name: stem"
 ALL = (
     "`window` takes filters, kernel, padding, bias, rounding, rate, factor, label, with"
@@ -233,32 +236,16 @@ ALL = (
 FILTERS = "`filters`: Number of filters K"
 MAPPING = "`window` takes a mapping of fields"
 UNKNOWN = "unknown field `{}` of `window`"
+MEANT = "did you mean `filters`?"
+INFERRED = "leave it out: it follows from the input"
 
 # what follows `window:` | code | what is underlined | message | help
 WRONG_KEYS = [
     ("{filters: 8, kernal: 3}", "CS106", "kernal", UNKNOWN, "did you mean `kernel`?"),
-    (
-        "{out_channels: 8, kernel: 3}",
-        "CS106",
-        "out_channels",
-        UNKNOWN,
-        "did you mean `filters`?",
-    ),
-    (
-        "{in_channels: 8, filters: 8, kernel: 3}",
-        "CS106",
-        "in_channels",
-        UNKNOWN,
-        "leave it out: it follows from the input",
-    ),
+    ("{out_channels: 8, kernel: 3}", "CS106", "out_channels", UNKNOWN, MEANT),
+    ("{in_channels: 8, filters: 8, kernel: 3}", "CS106", "in_channels", UNKNOWN, INFERRED),
     ("{filters: 8, kernel: 3, colour: red}", "CS106", "colour", UNKNOWN, ALL),
-    (
-        "{filters: 8, kernel: 3, name: stem}",
-        "CS108",
-        "name",
-        "`{}` belongs beside `window`, not in it",
-        BESIDE,
-    ),
+    ("{filters: 8, kernel: 3, name: stem}", "CS108", "name", MISPLACED, BESIDE),
     ("{kernel: 3}", "CS109", "window", "`{}` needs `filters`", FILTERS),
     (
         "",
@@ -396,3 +383,12 @@ def test_a_valid_spec_does_not_load_jsonschema() -> None:
         "sys.exit('jsonschema' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("code", ["CS103", "CS106", "CS107", "CS108", "CS109"])
+def test_the_examples_of_a_codes_page_are_true(code: str) -> None:
+    page = load_codes()[code]
+    for text, expected in ((page.bad, [code]), (page.good, [])):
+        assert text is not None
+        checked = check_source(SourceFile("t.yaml", text), {})
+        assert [d.code for d in checked.diagnostics] == expected
