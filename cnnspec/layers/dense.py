@@ -1,0 +1,101 @@
+"""The fully connected layer, and the way to it: maps are flattened, a vector leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnspec.fields import Boolean, Choice, Integer
+from cnnspec.layers.activation import ACTIVATIONS, keras_activation, torch_activation
+from cnnspec.layers.layer import EVERYWHERE, NUMERIC, Layer, Reach, Weight, only
+from cnnspec.shapes import SEQUENCE, VECTOR, Shape, vector
+
+if TYPE_CHECKING:
+    from cnnspec.emit.site import Site, Step
+
+
+class Dense(Layer):
+    """Fully connected: each unit is a weighted sum of all features, plus a bias.
+
+    On a sequence the same layer is applied at each position.
+
+    Shapes: (F) -> (units); (L, F) -> (L, units).
+    Parameters: units(F + 1), without bias units x F.
+    MACs: units x F, on a sequence L times that.
+    """
+
+    op = "dense"
+    counts_depth = True
+    takes_init = True
+    example = "- dense: {units: 10}"
+
+    units = Integer(least=1, doc="Number of units: features of the output.")
+    bias = Boolean(True, doc="Adds a learned number per unit.")
+    activation = Choice(
+        *ACTIVATIONS, default="none", doc="Function applied to each output number."
+    )
+
+    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        shape = only(
+            self.op,
+            inputs,
+            (VECTOR, SEQUENCE),
+            help="put `flatten` or `global_avg_pool` before it",
+        )
+        return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
+
+    def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.units, inputs[0].sizes[-1]))
+        return (weight, Weight("bias", (self.units,))) if self.bias else (weight,)
+
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
+        return outputs[0].elements * inputs[0].sizes[-1]
+
+    def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
+        return EVERYWHERE if inputs[0].layout == VECTOR else None
+
+    def pytorch(self, site: Site) -> list[Step]:
+        dense = site.module(
+            "nn.Linear",
+            site.channels,
+            site.field("units"),
+            **site.unless(True, bias=site.field("bias")),
+        )
+        return [dense, *torch_activation(site)]
+
+    def keras(self, site: Site) -> list[Step]:
+        return [
+            site.layer(
+                "Dense",
+                site.field("units"),
+                **keras_activation(site),
+                **site.unless(True, use_bias=site.field("bias")),
+            )
+        ]
+
+
+class Flatten(Layer):
+    """All numbers as one vector: channel by channel, in each row by row.
+
+    Shapes: (C, H, W) -> (C x H x W); (L, F) -> (L x F).
+    """
+
+    op = "flatten"
+    example = "- flatten"
+
+    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        return (vector(only(self.op, inputs, NUMERIC).elements),)
+
+    def reach(self, inputs: tuple[Shape, ...]) -> Reach:
+        return EVERYWHERE
+
+    def pytorch(self, site: Site) -> list[Step]:
+        return [site.method("flatten", 1)]
+
+    def keras(self, site: Site) -> list[Step]:
+        flatten = site.layer("layers.Flatten")
+        shapes = [i.inputs[0] for i in site.instances]
+        if all(s.sizes[0] == 1 or set(s.spatial) <= {1} for s in shapes):
+            return [flatten]  # either order is the same
+        rank = site.rank
+        order = (rank + 1, *range(1, rank + 1))  # channels first; 0 would be the batch
+        return [site.layer("layers.Permute", order, suffix="permute"), flatten]

@@ -1,0 +1,173 @@
+"""The base of every operation: its fields, shapes, costs and both emissions in one class.
+
+An operation is a subclass of Layer with an `op`. What stands here is what a subclass may use:
+`Misfit` and `Remark` to say what is wrong with its inputs, `Weight` for what it learns.
+The emissions get a `Site` (see `cnnspec.emit.site`): one place in a definition with all its
+instances, which turns fields into expressions of the block's arguments.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from cnnspec.fields import Declared
+from cnnspec.shapes import MAPS, SEQUENCE, TOKENS, VECTOR, Shape, describe
+
+if TYPE_CHECKING:
+    from cnnspec.emit.site import Site, Step
+
+
+class Remedy(NamedTuple):
+    """A change of fields that may mend a fault; it is tried on the spec before it is offered."""
+
+    changes: dict[str, Any]  # field -> plain value
+    text: str  # such as "padding 1"
+
+
+class Remark(NamedTuple):
+    """Something about a layer and its inputs; the caller finds the place of `field`."""
+
+    code: str
+    message: str
+    label: str
+    field: str | None = None  # the field at fault; None: the operation
+    port: int | None = None  # the input whose producer explains it
+    remedies: tuple[Remedy, ...] = ()  # the nearest first
+    lead: str = ""  # stands before the remedies: "stride 2 drops 1 row"
+    help: str | None = None  # a remedy that is no change of fields
+
+
+class Misfit(Exception):
+    """The layer cannot take these inputs."""
+
+    def __init__(self, remark: Remark) -> None:
+        super().__init__(remark.message)
+        self.remark = remark
+
+
+class Weight(NamedTuple):
+    """A tensor that belongs to a layer; running statistics do not learn."""
+
+    name: str
+    shape: tuple[int, ...]
+    learned: bool = True
+
+    @property
+    def count(self) -> int:  # type: ignore[override]  # tuple.count serves nobody here
+        return prod(self.shape)
+
+
+class Reach(NamedTuple):
+    """How a layer widens the receptive field, per spatial axis: extent and step in pixels."""
+
+    extent: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+EVERYWHERE = Reach((), ())  # reads the whole input: there is no local field any more
+
+
+class Layer(Declared):
+    """One operation of the language.
+
+    A subclass sets `op` (its name in specs) and gives `infer`, `pytorch` and `keras`;
+    an incomplete one fails at import. Its docstring is its page in `cnnspec explain`.
+    """
+
+    op: ClassVar[str] = ""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)  # inputs: least and most
+    counts_depth: ClassVar[bool] = False  # convolution, dense and recurrent layers
+    follows: ClassVar[bool] = False  # keeps shapes: written in its producer's line
+    example: ClassVar[str] = ""  # a spec fragment for the page; a test runs it
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.op:
+            return  # a family's base
+        missing = [
+            part
+            for part in ("infer", "pytorch", "keras")
+            if getattr(cls, part) is getattr(Layer, part)
+        ]
+        if missing or not cls.__doc__ or not cls.example:
+            raise TypeError(f"{cls.__name__} lacks {', '.join(missing) or 'its page'}")
+
+    @property
+    def ports(self) -> int:
+        """Number of outputs."""
+        return 1
+
+    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Output shapes from as many input shapes as `arity` says; raises Misfit."""
+        raise NotImplementedError
+
+    def remarks(self, inputs: tuple[Shape, ...]) -> list[Remark]:
+        """What is allowed but probably not meant (CS4nn)."""
+        return []
+
+    def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
+        """The tensors it owns, in PyTorch's shapes and order."""
+        return ()
+
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
+        """Multiply-adds of kernels and matrix products for one sample."""
+        return 0
+
+    def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
+        """None for an elementwise layer."""
+        return None
+
+    def pytorch(self, site: Site) -> list[Step]:
+        """What the forward does with its inputs, step by step; no step is the identity."""
+        raise NotImplementedError
+
+    def keras(self, site: Site) -> list[Step]:
+        """The same for the functional model."""
+        raise NotImplementedError
+
+
+WORDS = {MAPS: "maps", VECTOR: "a vector", SEQUENCE: "a sequence", TOKENS: "tokens"}
+NUMERIC = (MAPS, VECTOR, SEQUENCE)  # all but token ids
+
+
+def only(
+    op: str,
+    inputs: tuple[Shape, ...],
+    layouts: tuple[str, ...],
+    help: str | None = None,
+) -> Shape:
+    """The single input of an operation, where its layout is one of those it takes.
+
+    Args:
+        help: what to do about another layout.
+
+    Raises: Misfit (CS302).
+    """
+    (shape,) = inputs
+    need(op, shape, layouts, help=help)
+    return shape
+
+
+def need(
+    op: str,
+    shape: Shape,
+    layouts: tuple[str, ...],
+    port: int = 0,
+    help: str | None = None,
+) -> None:
+    """Raises Misfit (CS302) where the shape has none of the layouts."""
+    if shape.layout in layouts:
+        return
+    *firsts, last = (WORDS[layout] for layout in layouts)
+    wanted = f"{', '.join(firsts)} or {last}" if firsts else last
+    raise Misfit(
+        Remark(
+            "CS302",
+            f"`{op}` takes {wanted}, not {WORDS[shape.layout]}",
+            f"gets {describe(shape)}",
+            port=port,
+            help=help,
+        )
+    )

@@ -1,0 +1,108 @@
+"""What convolution and pooling share: fields of a window in, resolved windows per axis out."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from cnnspec import dims
+from cnnspec.dims import Window
+from cnnspec.fields import spread
+from cnnspec.layers.faults import axes_fault, inexact, padding_alone, too_large, unread
+from cnnspec.layers.layer import Layer, Misfit, Reach, Remark
+from cnnspec.shapes import Shape
+
+PerAxis = int | tuple[int, ...]
+
+
+class Sliding(Layer):
+    """A layer whose window slides over maps: fields kernel, stride, padding and rounding."""
+
+    __slots__ = ()
+
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
+        """One per spatial axis; raises Misfit (CS303)."""
+        raise NotImplementedError
+
+    def reach(self, inputs: tuple[Shape, ...]) -> Reach:
+        windows = self.windows(inputs[0])
+        return Reach(tuple(w.extent for w in windows), tuple(w.stride for w in windows))
+
+    def remarks(self, inputs: tuple[Shape, ...]) -> list[Remark]:
+        (shape,) = inputs
+        windows = self.windows(shape)
+        rounding = self.values["rounding"]
+        found = []
+        if any(map(dims.sees_padding_alone, shape.spatial, windows)):
+            found.append(padding_alone(windows))
+        if rounding != dims.CEIL and any(map(dims.dropped, shape.spatial, windows)):
+            ceil = dims.CEIL in getattr(self.fields["rounding"], "options", ())
+            found.append(unread(shape, windows, ceil))
+        return found
+
+
+@lru_cache(maxsize=1024)  # asked for by each question about a layer
+def resolve_windows(
+    spatial: tuple[int, ...],
+    kernel: PerAxis,
+    stride: PerAxis,
+    padding: str | PerAxis,
+    dilation: PerAxis = 1,
+) -> tuple[Window, ...]:
+    """One Window per spatial axis, its padding resolved to integers.
+
+    Raises: Misfit (CS303) where a list does not have one number per axis.
+    """
+    rank = len(spatial)
+    kernels = _per_axis("kernel", kernel, rank)
+    strides = _per_axis("stride", stride, rank)
+    dilations = _per_axis("dilation", dilation, rank)
+    if padding == "same":
+        pads: tuple[tuple[int, int], ...] = tuple(
+            map(dims.same, spatial, kernels, strides, dilations)
+        )
+    elif isinstance(padding, str):
+        pads = ((0, 0),) * rank
+    else:
+        pads = _sides(padding, rank)
+    return tuple(
+        Window(k, s, before, after, d)
+        for k, s, (before, after), d in zip(
+            kernels, strides, pads, dilations, strict=True
+        )
+    )
+
+
+def _sides(value: PerAxis, rank: int) -> tuple[tuple[int, int], ...]:
+    """Padding as (before, after) by axis."""
+    if isinstance(value, int):
+        return ((value, value),) * rank
+    if len(value) == rank:
+        return tuple((v, v) for v in value)
+    if len(value) == 2 * rank:
+        return tuple(zip(value[::2], value[1::2], strict=True))
+    raise axes_fault("padding", value, rank)
+
+
+def _per_axis(field: str, value: PerAxis, rank: int) -> tuple[int, ...]:
+    result = spread(value, rank)
+    if result is None:
+        raise axes_fault(field, value, rank)
+    return result
+
+
+def walk(shape: Shape, windows: tuple[Window, ...], rounding: str) -> tuple[int, ...]:
+    """Output extent per axis.
+
+    Raises: Misfit CS301 where the window is larger than its padded input, CS304 where
+        `rounding: exact` is asked for and the stride does not divide.
+    """
+    ceil = rounding == dims.CEIL
+    counts = tuple(
+        dims.count(size, window, ceil)
+        for size, window in zip(shape.spatial, windows, strict=True)
+    )
+    if min(counts) <= 0:
+        raise Misfit(too_large(shape, windows))
+    if rounding == dims.EXACT and any(map(dims.remainder, shape.spatial, windows)):
+        raise Misfit(inexact(shape, windows))
+    return counts
