@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from cnnspec.fields import Number
@@ -75,6 +74,8 @@ class BatchNorm(Layer):
 def _one_minus(value: Value) -> Value:
     """PyTorch's momentum; of a literal in decimal, for 1 - 0.9 is 0.09999999999999998."""
     if isinstance(value, (int, float)):
+        from decimal import Decimal  # costs a check 1 ms
+
         return float(1 - Decimal(repr(value)))
     from cnnspec.expressions import Binary, Literal
 
