@@ -77,6 +77,7 @@ class Layer(Declared):
 
     op: ClassVar[str] = ""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # inputs: least and most
+    takes_init: ClassVar[bool] = False  # has a kernel that `init` draws
     counts_depth: ClassVar[bool] = False  # convolution, dense and recurrent layers
     follows: ClassVar[bool] = False  # keeps shapes: written in its producer's line
     example: ClassVar[str] = ""  # a spec fragment for the page; a test runs it
