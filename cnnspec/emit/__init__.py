@@ -1,0 +1,1 @@
+"""Inferred graphs enter; the text of PyTorch and Keras programs leaves."""

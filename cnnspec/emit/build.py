@@ -1,0 +1,30 @@
+"""A checked spec and a target enter; the program's files leave as texts by path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnspec.emit.definitions import find_definitions
+from cnnspec.emit.model import Source, logits_entries
+
+if TYPE_CHECKING:
+    from cnnspec.compile import Checked
+
+TARGETS = ("pytorch", "keras")
+
+
+def model_source(checked: Checked, loss: str | None) -> Source:
+    """Prepares a spec without errors for emission."""
+    spec, graph = checked.spec, checked.graph
+    assert spec is not None and graph is not None
+    plain, logits = logits_entries(spec, graph, loss)
+    return Source(spec, graph, find_definitions(spec, graph), plain, logits)
+
+
+def model_text(checked: Checked, target: str, loss: str | None) -> str:
+    """The text of model.py; raises Inexpressible."""
+    if target == "pytorch":
+        from cnnspec.emit.pytorch import write_model
+    else:
+        from cnnspec.emit.keras import write_model
+    return write_model(model_source(checked, loss))

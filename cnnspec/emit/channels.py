@@ -1,0 +1,132 @@
+"""Channels as expressions: those of a layer's inputs enter, candidates for its output leave.
+
+A candidate counts only where it gives the inferred number in every instance, so guessing is
+safe: what is no candidate becomes a literal or an extra argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.algebra import simplify, substitute
+from cnnspec.emit.render import holds
+from cnnspec.expressions import Binary, Expr, ExpressionError, Literal, Name, names
+
+if TYPE_CHECKING:
+    from cnnspec.emit.definitions import Definition
+    from cnnspec.graph import Graph, Occurrence
+    from cnnspec.spec import Operation, Use
+
+MOST = 4  # candidates kept at a time
+SIZED_BY = ("filters", "units")  # fields that give an operation's output channels
+IN_CHANNELS = Name("in_channels")
+INDEX = Name("index")
+
+
+def of_operation(
+    definition: Definition, entry: Operation, inputs: list[list[Expr]]
+) -> list[Expr]:
+    """Candidates for an operation's output: its own size, or one of its inputs, or their sum."""
+    found: list[Expr] = []
+    for field in SIZED_BY:
+        if field in entry.given:
+            value = definition.bound(entry.given[field])
+            found.append(value if isinstance(value, Expr) else Literal(value))
+    return [*found, *merged(inputs)]
+
+
+def merged(inputs: list[list[Expr]]) -> list[Expr]:
+    """Candidates for a merge: any input's (a sum, a product), or their sum (a concatenation)."""
+    found = [expr for candidates in inputs for expr in candidates]
+    if len(inputs) > 1 and all(inputs):
+        total = inputs[0][0]
+        for candidates in inputs[1:]:
+            total = Binary("+", total, candidates[0])
+        found.append(total)
+    return found
+
+
+def of_use(
+    caller: Definition, callee: Definition, entry: Use, flow: list[Expr]
+) -> list[Expr]:
+    """A block's own candidates with the arguments of this use put in."""
+    block = entry.block
+    values: dict[str, Expr] = {}
+    for name, argument in block.args.items():
+        given = entry.given.get(name)
+        tree: Any = None
+        if given is not None:
+            tree = caller.bound(given)
+        elif argument.default is not None:
+            tree = argument.default.tree
+        if isinstance(tree, Expr):
+            values[name] = tree
+        elif isinstance(tree, int | float | str):
+            values[name] = Literal(tree)
+    found = []
+    for candidate in callee.channels:
+        for channels in flow or [IN_CHANNELS]:
+            known = {**values, "in_channels": channels}
+            if names(candidate) <= set(known):
+                found.append(substitute(candidate, known))
+    return found
+
+
+def without_let(definition: Definition, candidates: list[Expr]) -> list[Expr]:
+    """Candidates in terms of arguments alone, as callers need them."""
+    block = definition.block
+    if block is None:
+        return candidates
+    local: dict[str, Expr] = {}
+    for name, value in block.let.items():
+        tree = definition.bound(value)
+        if isinstance(tree, Expr):
+            local[name] = substitute(tree, local)
+        elif isinstance(tree, int | float | str):
+            local[name] = Literal(tree)
+    return [substitute(expr, local) for expr in candidates]
+
+
+def valid(
+    graph: Graph, candidates: list[Expr], occurrences: list[Occurrence]
+) -> list[Expr]:
+    """The candidates that hold in all these occurrences' outputs, simplified, each once."""
+    wanted: list[Any] = []
+    for occurrence in occurrences:
+        shape = graph.shape(occurrence.output)
+        wanted.append(shape.channels if shape else None)
+    scopes = [occurrence.values for occurrence in occurrences]
+    found: dict[Expr, None] = {}
+    for candidate in candidates:
+        try:
+            simple = simplify(candidate)
+        except ExpressionError:
+            continue
+        if simple not in found and holds(simple, wanted, scopes):
+            found[simple] = None
+            if len(found) == MOST:
+                break
+    return list(found)
+
+
+def over_rounds(entering: list[Expr], leaving: list[Expr]) -> list[Expr]:
+    """Candidates for the input of a repeat's rounds, in terms of `index`.
+
+    `leaving` is given in terms of `entering` where it can be: a constant growth then gives
+    `entering + index * growth`; else what left the round before.
+    """
+    found = list(entering)
+    for first in entering:
+        for last in leaving:
+            growth = simplify(Binary("-", last, first))
+            if not names(growth) & {"index"} and growth != Literal(0):
+                step = Binary("*", INDEX, growth)
+                found.append(simplify(Binary("+", first, step)))
+    before = Binary("-", INDEX, Literal(1))
+    found += [simplify(substitute(last, {"index": before})) for last in leaving]
+    return found
+
+
+def parts(entering: list[Expr], count: int) -> list[Expr]:
+    """Candidates for equal parts of the channels."""
+    return [simplify(Binary("//", expr, Literal(count))) for expr in entering]

@@ -1,0 +1,156 @@
+"""A checked spec enters, the text of the Keras model.py leaves."""
+
+from __future__ import annotations
+
+from cnnspec.emit import channels
+from cnnspec.emit.call import Call, Code, Keyword, List, Tuple, signature
+from cnnspec.emit.definitions import Definition
+from cnnspec.emit.flow import Flow
+from cnnspec.emit.keras_walk import WRAPPED, KerasWalk
+from cnnspec.emit.model import (
+    Source,
+    frozen_paths,
+    header,
+    let_statements,
+    outputs_code,
+    parameters,
+    start,
+    uses_module,
+)
+from cnnspec.emit.quote import literal
+from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
+from cnnspec.expressions import Literal
+from cnnspec.shapes import MAPS, TOKENS, Shape
+
+HE_NORMAL = '''\
+def he_normal():
+    """Untruncated, unlike Keras' own. One per layer: a shared one repeats its draws."""
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")'''
+WRAPPER = """\
+def {layer}(*args, **kwargs):
+    return layers.{layer}(*args, kernel_initializer=he_normal(), **kwargs)"""
+
+
+def write_model(source: Source) -> str:
+    """The file's text; raises Inexpressible (CS5nn)."""
+    walks: list[KerasWalk] = []
+    functions: list[list[str]] = []
+    for definition in source.definitions:
+        walk = KerasWalk(
+            definition,
+            source.graph,
+            source.known,
+            source.plain,
+            comments=definition.block is None,
+        )
+        walks.append(walk)
+        write_one = _model if definition.block is None else _block
+        functions.append(write_one(source, walk))
+    wrappers = {name for walk in walks for name in walk.wrappers}
+    helpers = {name: text for walk in walks for name, text in walk.helpers.items()}
+    body = [HE_NORMAL.split("\n")] if wrappers else []
+    body += [WRAPPER.format(layer=n).split("\n") for n in WRAPPED if n in wrappers]
+    body += [text.rstrip().split("\n") for text in helpers.values()]
+    body += functions
+    code = [line for part in body for line in part]
+    paths = frozen_paths(source)
+    frozen = Tuple(tuple(literal(f"{path}.") for path in paths))
+    constants = write([Assign("FROZEN", frozen)], 0) if paths else []
+    shapes = {
+        name: f"(N, {', '.join(map(str, last(source.graph.shape(edge))))})"
+        for name, edge in {**source.graph.inputs, **source.graph.outputs}.items()
+    }
+    parts = [
+        "\n".join(header(source, "Keras", shapes)),
+        "\n".join([*_imports(code), *(["", *constants] if constants else [])]),
+    ]
+    return (
+        "\n\n".join(parts) + "\n\n\n" + "\n\n\n".join("\n".join(b) for b in body) + "\n"
+    )
+
+
+def last(shape: Shape | None) -> tuple[int, ...]:
+    """Sizes with the channels last, as Keras has them."""
+    assert shape is not None
+    return (*shape.spatial, shape.sizes[0]) if shape.layout == MAPS else shape.sizes
+
+
+def _imports(code: list[str]) -> list[str]:
+    names = [name for name in ("layers", "ops") if uses_module(name, code)]
+    lines = ["import math", ""] if uses_module("math", code) else []
+    lines.append("import keras")
+    return [*lines, f"from keras import {', '.join(names)}"] if names else lines
+
+
+def _block(source: Source, walk: KerasWalk) -> list[str]:
+    definition, block = walk.definition, walk.definition.block
+    assert block is not None
+    parameter = start(walk, source.graph, "x")
+    flow = Flow(parameter, [channels.IN_CHANNELS])
+    flow = walk.run_list(definition.body, flow, "x")
+    definition.channels = channels.without_let(definition, flow.channels)
+    needed = set(walk.read)
+    lets = let_statements(definition, needed)
+    before: list[Statement] = []
+    if "in_channels" in needed:
+        before.append(Assign("in_channels", f"{parameter}.shape[-1]"))
+    params = [parameter, *parameters(block, dict(definition.extras))]
+    params += ["name"] if definition.extras else ["*", "name"]
+    statements = [*before, *lets, *walk.statements, Assign("return", flow.code)]
+    return [*signature(block.name, params, 0), *write(statements, INDENT)]
+
+
+def _model(source: Source, walk: KerasWalk) -> list[str]:
+    graph, spec = source.graph, source.spec
+    statements, params = _inputs(source, walk)
+    shape = graph.shape(next(iter(graph.inputs.values())))
+    walk.commented = shape
+    known = shape.channels if shape is not None else None
+    flow = Flow(params[0], [Literal(known)] if known is not None else [])
+    flow = walk.run_list(walk.definition.body, flow, "x")
+    several = len(graph.outputs) > 1
+    flow = walk.close(flow, "x")
+    statements += walk.statements
+    outputs = outputs_code(source, walk, flow, served_only=False)
+    if source.heads_in_training:
+        statements.append(Assign("outputs", outputs_code(source, walk, flow, True)))
+        statements.append(If("training", [Assign("outputs", outputs)]))
+        outputs = "outputs"
+    elif several:
+        statements.append(Assign("outputs", outputs))
+        outputs = "outputs"
+    inputs: Code = params[0] if len(params) == 1 else List(tuple(params))
+    model = Call("keras.Model", (inputs, outputs, Keyword("name", literal(spec.name))))
+    if frozen_paths(source):
+        statements.append(Assign("model", model))
+        loop = (
+            "for layer in model.layers:",
+            '    if f"{layer.name}.".startswith(FROZEN):',
+            "        layer.trainable = False",
+        )
+        statements += [Raw(loop), Assign("return", "model")]
+    else:
+        statements.append(Assign("return", model))
+    arguments = ["training=False"] if source.heads_in_training else []
+    return [*signature(spec.name, arguments, 0), *write(statements, INDENT)]
+
+
+def _inputs(source: Source, walk: KerasWalk) -> tuple[list[Statement], list[str]]:
+    graph = source.graph
+    statements: list[Statement] = []
+    variables: list[str] = []
+    for name, edge in graph.inputs.items():
+        variable = "inputs" if name == "input" else name
+        shape = graph.shape(edge)
+        assert shape is not None
+        options = [Keyword("name", literal(name))]
+        if shape.layout == TOKENS:
+            options.insert(0, Keyword("dtype", '"int32"'))
+        made = Call("keras.Input", (literal(last(shape)), *options))
+        statements.append(Assign(variable, made))
+        variables.append(variable)
+    if variables == ["inputs"]:
+        start(walk, graph, "inputs")
+    else:
+        walk.variables.update({i: i.name for i in source.spec.inputs})
+    return statements, variables

@@ -1,0 +1,107 @@
+"""A definition enters; the body of its Keras function leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.emit.call import Argument, Call, Code, Keyword
+from cnnspec.emit.flow import Flow
+from cnnspec.emit.quote import literal
+from cnnspec.emit.render import Value, render, used_names
+from cnnspec.emit.site import Site, Step
+from cnnspec.emit.statements import INDENT
+from cnnspec.emit.walk import Walk
+from cnnspec.shapes import MAPS
+from cnnspec.spec import Entry, Use
+
+if TYPE_CHECKING:
+    from cnnspec.graph import Occurrence
+    from cnnspec.initializers import Draw
+    from cnnspec.layers.layer import Layer
+    from cnnspec.shapes import Shape
+
+WRAPPED = (
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Dense",
+)  # get their initializer from a wrapper
+
+
+class KerasWalk(Walk):
+    """Layers are made where they are called; their names are the paths."""
+
+    target = "Keras"
+    fuses = False
+    train_condition = "training"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.read: set[str] = set()
+        self.wrappers: set[str] = set()
+
+    def indent(self) -> int:
+        return INDENT + INDENT * len(self.around)
+
+    def steps(self, layer: Layer, site: Site) -> list[Step]:
+        return layer.keras(site)
+
+    def in_forward(self, value: Value) -> Code:
+        self.read |= used_names(value)
+        return render(value, self.spelling(value))
+
+    in_constructor = in_forward
+
+    def register(self, entry: Entry, code: Code) -> str:
+        raise AssertionError("Keras has no constructor apart from the forward")
+
+    def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
+        if function not in WRAPPED:
+            return function, ()
+        if entry.init is None:
+            self.wrappers.add(function)
+            return function, ()
+        made = draw_code(entry.init.keras())
+        return f"layers.{function}", (Keyword("kernel_initializer", made),)
+
+    def layer_name(self, entry: Entry, suffix: str) -> str:
+        path = f"{entry.name}{self.indexes()}" + (f".{suffix}" if suffix else "")
+        if self.definition.block is not None:
+            return f'f"{{name}}.{path}"'
+        return f'f"{path}"' if "{" in path else f'"{path}"'
+
+    def shape_comment(self, shape: Shape) -> str:
+        sizes = (
+            (*shape.spatial, shape.sizes[0]) if shape.layout == MAPS else shape.sizes
+        )
+        return f"(N, {', '.join(map(str, sizes))})"
+
+    def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
+        """`basic_block(x, 128, stride=2, name="basic_block2")`."""
+        arguments: list[Argument] = []
+        for name, argument in entry.block.args.items():
+            given = entry.given.get(name)
+            if given is not None:
+                code = self.in_forward(self.definition.bound(given))
+                arguments.append(
+                    code if argument.default is None else Keyword(name, code)
+                )
+        for name, by_scope in self.known[entry.block].extras.items():
+            found = [o for o in occurrences if o.child in by_scope]
+            wanted = [by_scope[o.child] for o in found if o.child is not None]
+            value = self.pick(entry, found, wanted, [])
+            arguments.append(Keyword(name, self.in_forward(value)))
+        arguments.append(Keyword("name", self.layer_name(entry, "")))
+        return Step(lambda x: Call(entry.block.name, (x, *arguments)))
+
+    def repeated(
+        self, entry: Entry, occurrences: list[Occurrence], flow: Flow
+    ) -> Flow | None:
+        return None
+
+
+def draw_code(draw: Draw) -> Call:
+    """An initializer's construction."""
+    arguments: list[Argument] = [literal(value) for value in draw.args]
+    arguments += [Keyword(name, literal(value)) for name, value in draw.options]
+    return Call(draw.function, tuple(arguments))

@@ -1,0 +1,301 @@
+"""A definition enters; the constructor and the forward of its nn.Module leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnspec.algebra import simplify
+from cnnspec.emit.call import (
+    Argument,
+    Call,
+    Code,
+    Comprehension,
+    Conditional,
+    For,
+    Generator,
+    Keyword,
+    Star,
+    one_line,
+)
+from cnnspec.emit.flow import Condition, Flow, Loop
+from cnnspec.emit.render import Value, render, used_names
+from cnnspec.emit.site import Site, Step
+from cnnspec.emit.statements import INDENT, Assign, If, Statement
+from cnnspec.emit.walk import NoValue, Walk
+from cnnspec.expressions import Binary, Literal, Name
+from cnnspec.names import camel
+from cnnspec.spec import Entry, Operation, Use, walk
+
+if TYPE_CHECKING:
+    from cnnspec.graph import Occurrence
+    from cnnspec.layers.layer import Layer
+    from cnnspec.shapes import Shape
+
+IDENTITY = "nn.Identity()"
+
+
+class Registration(NamedTuple):
+    """A module of the constructor, and the contexts that it stands in."""
+
+    entry: Entry
+    code: Code
+    around: tuple[Loop | Condition, ...]
+    otherwise_identity: Value = None  # the condition under which it is no nn.Identity()
+
+
+class TorchWalk(Walk):
+    """Modules are attributes by their entries' names; the forward calls them."""
+
+    target = "PyTorch"
+    fuses = True
+    train_condition = "self.training"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.registrations: list[Registration] = []
+        self.stored: dict[str, None] = {}  # names the forward reads as `self.name`
+        self.read: set[str] = set()  # names the constructor reads
+        self.modules: set[str] = set()  # such as nn.Conv2d, for initialisation
+
+    def indent(self) -> int:
+        return 2 * INDENT + INDENT * len(self.around)
+
+    def steps(self, layer: Layer, site: Site) -> list[Step]:
+        return layer.pytorch(site)
+
+    def in_forward(self, value: Value) -> Code:
+        spelling = self.spelling(value)
+        for name in sorted(used_names(value) - {"index", self.train_condition}):
+            spelling[name] = f"self.{name}"
+            self.stored[name] = None
+        return render(value, spelling)
+
+    def in_constructor(self, value: Value) -> Code:
+        self.read |= used_names(value)
+        return render(value, self.spelling(value))
+
+    def register(self, entry: Entry, code: Code) -> str:
+        if isinstance(code, Call) and isinstance(code.func, str):
+            self.modules.add(code.func)
+        self.registrations.append(Registration(entry, code, tuple(self.around)))
+        loops = self.loop_variables()
+        self.read_loops.update(loops)
+        return f"self.{entry.name}" + "".join(f"[{name}]" for name in loops)
+
+    def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
+        return function, ()
+
+    def layer_name(self, entry: Entry, suffix: str) -> str:
+        raise AssertionError("PyTorch's modules are named by attributes")
+
+    def shape_comment(self, shape: Shape) -> str:
+        return f"(N, {', '.join(map(str, shape.sizes))})"
+
+    def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
+        called = self.register(entry, self.instance_code(entry, occurrences, flow))
+        return Step(lambda x: Call(called, (x,)), is_module=True)
+
+    def instance_code(
+        self, entry: Use, occurrences: list[Occurrence], flow: Flow
+    ) -> Call:
+        """`BasicBlock(64, 128, stride=2)`."""
+        arguments: list[Argument] = []
+        callee = self.known[entry.block]
+        if callee.reads_channels:
+            arguments.append(
+                self.in_constructor(self.channels_in(entry, occurrences, flow))
+            )
+        for name, argument in entry.block.args.items():
+            given = entry.given.get(name)
+            if given is not None:
+                code = self.in_constructor(self.definition.bound(given))
+                arguments.append(
+                    code if argument.default is None else Keyword(name, code)
+                )
+        for name, by_scope in callee.extras.items():
+            wanted = [by_scope[o.child] for o in occurrences if o.child in by_scope]
+            value = self.pick(
+                entry, [o for o in occurrences if o.child in by_scope], wanted, []
+            )
+            arguments.append(Keyword(name, self.in_constructor(value)))
+        return Call(camel(entry.block.name), tuple(arguments))
+
+    def channels_in(
+        self, entry: Use, occurrences: list[Occurrence], flow: Flow
+    ) -> Value:
+        wanted = [
+            o.child.values["in_channels"] for o in occurrences if o.child is not None
+        ]
+        return self.pick(entry, occurrences, wanted, list(flow.channels))
+
+    def repeated(
+        self, entry: Entry, occurrences: list[Occurrence], flow: Flow
+    ) -> Flow | None:
+        """`nn.Sequential` of the rounds, where a round is one module."""
+        rounds = [o for o in occurrences if o.rounds != 0]
+        loop = Loop(self.loop_variable(), self.count(entry, occurrences))
+        flow = flow._replace(channels=self.round_channels(entry, flow, rounds))
+        try:
+            whole = self.round_code(entry, rounds, flow, loop)
+        except NoValue:
+            items = self.first_and_rest(entry, rounds, flow, loop)
+        else:
+            if whole is None:
+                return None
+            items = (
+                self.rounds_of(whole, loop, f"range({self.count_text(loop.count)})"),
+            )
+        called = self.register(entry, Call("nn.Sequential", items))
+        output = self.output_channels(entry, flow.channels)
+        return Flow(Call(called, (flow.code,)), output, is_open=True)
+
+    def count_text(self, count: Value) -> str:
+        return one_line(self.in_constructor(count))
+
+    def rounds_of(self, code: Code, loop: Loop, values: str) -> Star:
+        name = loop.variable if loop.variable in self.read_loops else "_"
+        return Star(Comprehension(code, (For(name, values),)))
+
+    def first_and_rest(
+        self, entry: Entry, rounds: list[Occurrence], flow: Flow, loop: Loop
+    ) -> tuple[Argument, ...]:
+        """The first round enters with other channels than the rest."""
+        before = [o for o in rounds if o.values["index"] == 0]
+        after = [o for o in rounds if o.values["index"] > 0]
+        always = len(before) == len(
+            {(o.scope, o.rounds) for o in self.occurrences(entry)}
+        )
+        try:
+            if not always:  # in some instances there is no round at all
+                raise NoValue
+            first = self.round_code(entry, before, flow, loop)
+            rest = self.round_code(entry, after, flow, loop)
+        except NoValue:
+            first, rest = self.round_code(entry, rounds, flow, loop, carry=True), None
+            assert first is not None
+            return (
+                self.rounds_of(first, loop, f"range({self.count_text(loop.count)})"),
+            )
+        assert first is not None and rest is not None
+        if loop.variable in self.read_loops:
+            values = f"range(1, {self.count_text(loop.count)})"
+        else:
+            values = f"range({self.count_text(_less_one(loop.count))})"
+        return (first, self.rounds_of(rest, loop, values))
+
+    def round_code(
+        self,
+        entry: Entry,
+        rounds: list[Occurrence],
+        flow: Flow,
+        loop: Loop,
+        carry: bool = False,
+    ) -> Code | None:
+        """One round's module; None where a round is more than one module. Raises NoValue."""
+        if not rounds:
+            return None
+        kept, around = list(self.registrations), list(self.around)
+        probing, self.probing = self.probing, not carry
+        self.read_loops.discard(loop.variable)
+        self.around.append(loop)
+        try:
+            if isinstance(entry, Use):
+                return self.instance_code(entry, rounds, flow)
+            assert isinstance(entry, Operation)
+            nodes = [(o.node, o) for o in rounds if o.node is not None]
+            site = Site(self, entry, nodes, flow.channels)
+            steps = self.steps(site.instances[0].layer, site)
+            made = self.registrations[len(kept) :]
+            self.read_loops.discard(loop.variable)
+            if len(steps) != 1 or not steps[0].is_module:
+                return None
+            if "index" in self.read_in(made[0].code):
+                self.read_loops.add(loop.variable)
+            return made[0].code
+        finally:
+            self.probing = probing
+            self.registrations[:], self.around[:] = kept, around
+
+    def read_in(self, code: Code) -> set[str]:
+        """Loop variables in a code's text."""
+        text = one_line(code)
+        return {"index"} if "index" in text else set()
+
+    def conditional(
+        self,
+        entry: Entry,
+        condition: Value,
+        flow: Flow,
+        variable: str,
+        kept: list[Occurrence],
+    ) -> Flow:
+        """A module that some instances drop is an nn.Identity() in those."""
+        if isinstance(entry, Operation | Use) and not self.loop_variables():
+            before, statements = list(self.registrations), list(self.statements)
+            around = list(self.around)
+            result = self.run_kept(entry, self.close(flow, variable), variable, kept)
+            made = self.registrations[len(before) :]
+            alone = (
+                isinstance(result.code, Call)
+                and result.code.func == f"self.{entry.name}"
+            )
+            if len(made) == 1 and alone:
+                self.read |= used_names(condition)
+                self.registrations[-1] = made[0]._replace(otherwise_identity=condition)
+                return result._replace(shape=None)
+            self.registrations[:], self.around[:] = before, around
+            self.statements[:] = statements
+        return super().conditional(entry, condition, flow, variable, kept)
+
+    def constructor(self) -> list[Statement]:
+        """The modules in the order of the definition, conditions as `if`."""
+        order = {
+            entry: number for number, entry in enumerate(walk(self.definition.body))
+        }
+        made = sorted(self.registrations, key=lambda r: order[r.entry])
+        statements: list[Statement] = []
+        for registration in made:
+            _place(statements, registration, self)
+        return statements
+
+
+def _place(statements: list[Statement], made: Registration, torch: TorchWalk) -> None:
+    """Adds a module's statements; equal neighbouring conditions share an `if`."""
+    code, around = made.code, list(made.around)
+    while any(isinstance(context, Loop) for context in around):
+        context = around.pop()
+        if isinstance(context, Loop):
+            torch.read |= used_names(context.count)
+            values = f"range({one_line(render(context.count, {}))})"
+            name = context.variable if context.variable in one_line(code) else "_"
+            code = Call("nn.ModuleList", (Generator(code, (For(name, values),)),))
+        else:
+            torch.read |= used_names(context.value)
+            loops = [c.variable for c in around if isinstance(c, Loop)]
+            spelling = {"index": loops[-1]} if loops else {}
+            code = Conditional(code, render(context.value, spelling), IDENTITY)
+    body = statements
+    for context in around:
+        assert isinstance(context, Condition)
+        torch.read |= used_names(context.value) - {"self.training"}
+        if context.value == Name(torch.train_condition):
+            continue  # a training head's modules always exist: its weights are saved
+        condition = render(context.value, {})
+        last = body[-1] if body else None
+        if not (isinstance(last, If) and last.condition == condition):
+            last = If(condition, [])
+            body.append(last)
+        body = last.body
+    target = f"self.{made.entry.name}"
+    if made.otherwise_identity is not None:
+        body.append(Assign(target, IDENTITY))
+        condition = render(made.otherwise_identity, {})
+        body.append(If(condition, [Assign(target, code)]))
+    else:
+        body.append(Assign(target, code))
+
+
+def _less_one(count: Value) -> Value:
+    if isinstance(count, int):
+        return count - 1
+    return simplify(Binary("-", count, Literal(1)))

@@ -1,0 +1,85 @@
+"""Values of a site enter, code nodes leave; expressions are checked against all instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isinf
+from typing import Any, TypeAlias
+
+from cnnspec.algebra import simplify, substitute
+from cnnspec.emit.call import Code, Tuple
+from cnnspec.emit.quote import literal
+from cnnspec.expressions import Expr, ExpressionError, Literal, Name, evaluate, names
+from cnnspec.unparse import unparse
+
+Value: TypeAlias = Any  # an Expr, a plain literal, or a tuple of Values
+
+
+def render(value: Value, spelling: Mapping[str, str]) -> Code:
+    """A value as code; `spelling` is how names are written where they differ."""
+    if isinstance(value, Expr):
+        changed = {n: Name(spelling[n]) for n in names(value) if n in spelling}
+        return unparse(substitute(value, changed) if changed else value)
+    if isinstance(value, tuple | list):
+        return Tuple(tuple(render(item, spelling) for item in value))
+    if isinstance(value, float) and isinf(value):
+        return 'float("inf")' if value > 0 else 'float("-inf")'
+    return literal(value)
+
+
+def used_names(value: Value) -> frozenset[str]:
+    if isinstance(value, Expr):
+        return names(value)
+    if isinstance(value, tuple | list):
+        return frozenset().union(*map(used_names, value))
+    return frozenset()
+
+
+def evaluate_value(value: Value, scope: Mapping[str, Any]) -> Any:
+    """The plain value; raises ExpressionError."""
+    if isinstance(value, Expr):
+        if isinstance(value, Name) and value.name in scope:
+            return _tuples(scope[value.name])
+        return evaluate(value, scope)
+    if isinstance(value, tuple | list):
+        return tuple(evaluate_value(item, scope) for item in value)
+    return value
+
+
+def _tuples(plain: Any) -> Any:
+    return tuple(map(_tuples, plain)) if isinstance(plain, list) else plain
+
+
+def holds(value: Value, wanted: list[Any], scopes: list[dict[str, Any]]) -> bool:
+    """Whether a value is what is wanted in every scope."""
+    try:
+        return all(
+            _alike(evaluate_value(value, scope), want)
+            for scope, want in zip(scopes, wanted, strict=True)
+        )
+    except ExpressionError:
+        return False
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def shortest(values: list[Value]) -> Value:
+    """The value that is shortest to read; of equal ones the first."""
+    return min(values, key=_length)
+
+
+def _length(value: Value) -> int:
+    return len(unparse(value)) if isinstance(value, Expr) else len(str(value))
+
+
+def bind(expr: Expr, constants: Mapping[str, Any]) -> Value:
+    """An expression with constants put in: a literal where nothing else is left."""
+    known = {
+        n: Literal(constants[n])
+        for n in names(expr)
+        if n in constants and not isinstance(constants[n], list)
+    }
+    result = simplify(substitute(expr, known)) if known else expr
+    return result.value if isinstance(result, Literal) else result
