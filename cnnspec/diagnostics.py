@@ -62,12 +62,17 @@ class Bag:
         """Adds a finding; the same code and message at the same place counts once."""
         self._found.setdefault(
             (code, span, message),
-            Diagnostic(code, severity_of(code), message, span, label, notes, help, related),
+            Diagnostic(
+                code, severity_of(code), message, span, label, notes, help, related
+            ),
         )
 
     def replace(self, diagnostics: list[Diagnostic]) -> None:
         """Takes these findings for all that were collected so far."""
         self._found = {(d.code, d.span, d.message): d for d in diagnostics}
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     @property
     def has_errors(self) -> bool:

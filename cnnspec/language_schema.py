@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
-from cnnspec.entries import CONTAINERS, LISTS, SHARED
+from cnnspec.containers import CONTAINERS, LISTS
 from cnnspec.fields import Declared, Field, Names
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.inputs import KINDS
@@ -19,6 +19,7 @@ from cnnspec.layers import OPERATIONS
 from cnnspec.names import LONGEST_NAME, PATTERN
 from cnnspec.resolve import VERSION
 from cnnspec.schema import structure
+from cnnspec.shared import SHARED
 from cnnspec.wording import alternatives
 
 Schema = dict[str, Any]
@@ -27,7 +28,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _SCALAR = ["string", "number", "boolean"]  # what a field for text takes: its characters
-_EXPRESSION = "^\\$[^$]"
+_EXPRESSION = r"^\$([A-Za-z_][A-Za-z0-9_]*|\([\s\S]*\))\s*$"
 
 
 def document_schema() -> Schema:

@@ -12,13 +12,17 @@ from cnnspec.expressions import Name
 from cnnspec.fields import LARGEST, Declared, Refused
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import read_value
-from cnnspec.wording import help_for, listed, received, shown, wanted
+from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from cnnspec.source import Span
     from cnnspec.violations import Path, Schema, Violation
 
+# A file of 1 MiB can hold 100,000 mistakes. Of one mapping or list so many items are read,
+_MOST = 50
+# and where a file has so many findings, no more are explained.
+_ENOUGH = 1000
 _UNKNOWN_VALUE = Name("unknown")  # stands for what is malformed and reported already
 
 # What the frameworks call a field that has another name here.
@@ -53,22 +57,28 @@ def explain(cls: type[Declared], node: Node, owner: str, span: Span, bag: Bag) -
 
     Adds at least one of CS103 (no mapping), CS106 (unknown field), CS107 (a value of the
     wrong kind or out of range), CS108 (a key that belongs beside it), CS109 (a missing
-    field).
+    field); nothing where the bag is full.
 
     Args:
         owner: whose fields, in backticks, for messages.
         span: of the owner's name, where a missing field is reported.
     """
+    if _is_full(bag):
+        return
     if not isinstance(node, Mapping):
         _no_mapping(cls, node, owner, bag)
         return
     from cnnspec.violations import violations
 
     plain = {}
+    unknown = 0
     for key, child in node.items:
         field = cls.fields.get(key.text)
+        unknown += field is None
+        if unknown > _MOST:
+            continue
         value = read_value(child, Bag(), field is not None and field.takes_text)
-        plain[key.text] = _UNKNOWN_VALUE if value is None else value.tree
+        plain[key.text] = _UNKNOWN_VALUE if value is None else _some(value.tree)
     found = violations(structure(cls), plain)
     for violation in found:
         _Explanation(cls, node, owner, span, bag).add(violation)
@@ -93,6 +103,8 @@ def explain_value(
         node: where the field's value stands.
         notes: in which use of a block, for each diagnostic.
     """
+    if _is_full(bag):
+        return
     from cnnspec.violations import violations
 
     key = Scalar(span, field_name, field_name, True)
@@ -101,11 +113,20 @@ def explain_value(
         "type": "object",
         "properties": {field_name: cls.fields[field_name].schema()},
     }
-    found = violations(schema, {field_name: plain})
+    found = violations(schema, {field_name: _some(plain)})
     for violation in found:
         _Explanation(cls, whole, owner, span, bag, notes).add(violation)
     if not found:
         _refused(cls, whole, {field_name: plain}, owner, span, bag, notes)
+
+
+def _is_full(bag: Bag) -> bool:
+    return len(bag) >= _ENOUGH and bag.has_errors
+
+
+def _some(plain: Any) -> Any:
+    """A list's beginning, one longer than is allowed anywhere; all else as it is."""
+    return plain[:_MOST] if isinstance(plain, list) else plain
 
 
 class _Explanation:
@@ -200,7 +221,9 @@ class _Explanation:
     def _value(self, violation: Violation) -> None:
         path, value = violation.path, violation.value
         node = locate(self.node, path)
-        verb = "gets"
+        verb, came = "gets", received(value)
+        if isinstance(node, Sequence):
+            came = list_of(len(node.items))
         if isinstance(value, int) and abs(value) > LARGEST:
             must = f"be at most {LARGEST:.0e}".replace("e+", "e")
         else:
@@ -214,7 +237,7 @@ class _Explanation:
             "CS107",
             f"{_named(path, self.owner)} must {must}",
             node.span,
-            f"{verb} {received(value)}",
+            f"{verb} {came}",
             notes=self.notes,
             help=help or self._default_help(path, value),
         )
@@ -336,14 +359,16 @@ def _meant(name: str, fields: list[str]) -> str | None:
 
 def _shared(cls: type[Declared]) -> tuple[str, ...]:
     """Keys that stand beside an operation or a container."""
-    from cnnspec.entries import CONTAINERS, SHARED
+    from cnnspec.containers import CONTAINERS
     from cnnspec.layers.layer import Layer
+    from cnnspec.shared import SHARED
 
     return SHARED if issubclass(cls, Layer) or cls in CONTAINERS.values() else ()
 
 
 def _lists(cls: type[Declared]) -> list[str]:
-    """A container's keys that hold layers: they are read apart from its fields."""
-    from cnnspec.entries import CONTAINERS, LISTS
+    """A container's keys that hold layers (a head's name): they are read apart."""
+    from cnnspec.containers import CONTAINERS, LISTS
 
-    return [key for op, c in CONTAINERS.items() if c is cls for key in LISTS[op]]
+    own = [key for op, kind in CONTAINERS.items() if kind is cls for key in LISTS[op]]
+    return ["name", *own] if cls is CONTAINERS["head"] else own

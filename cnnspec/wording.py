@@ -135,11 +135,14 @@ def received(value: Any) -> str:
     if isinstance(value, str):
         return f"text `{_short(value)}`" if value else "an empty text"
     if isinstance(value, list):
-        count = len(value)
-        return (
-            f"a list of {count} item{'s' * (count != 1)}" if count else "an empty list"
-        )
+        return list_of(len(value))
     return "a mapping"
+
+
+def list_of(count: int) -> str:
+    if count == 0:
+        return "an empty list"
+    return f"a list of {count} item{'s' if count > 1 else ''}"
 
 
 def shown(value: Any) -> str:

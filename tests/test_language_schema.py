@@ -174,6 +174,7 @@ MUTATIONS = [
     ("- flatten", "- residual: {body: [{head: {name: a, layers: [flatten]}}]}"),
     ("filters: 6", "filters: 0"),
     ("filters: 6", "filters: six"),
+    ("filters: 6", "filters: $six * 2"),
     ("filters: 6", "filter: 6"),
     ("filters: 6, ", ""),
     ("kernel: 5", "kernel: [5, 0]"),

@@ -1,4 +1,4 @@
-"""Parsers and schemas of fields agree, and each mistake is explained once, at its place."""
+"""What the fields refuse is explained once for each mistake, at its place."""
 
 from __future__ import annotations
 
@@ -11,107 +11,23 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from test_fields import VALUES, Window
 from trees import tree
 
 from cnnspec import fields as kinds
 from cnnspec.codes import load_codes
 from cnnspec.compile import check_source
+from cnnspec.containers import CONTAINERS
 from cnnspec.declared import read_given, settle
 from cnnspec.diagnostics import Bag, Diagnostic
-from cnnspec.entries import CONTAINERS, SHARED
-from cnnspec.fields import Declared, Field, Refused
-from cnnspec.inputs import KINDS
+from cnnspec.fields import Declared
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
+from cnnspec.shared import SHARED
 from cnnspec.source import SourceFile, Span
-from cnnspec.violations import violations
 from cnnspec.yamltree import parse
 
 ROOT = Path(__file__).parent.parent
-
-
-class Window(Layer):
-    """A field of every kind, as an operation has them; no `op`: it is not registered."""
-
-    filters = kinds.Integer(least=1, doc="Number of filters K.")
-    kernel = kinds.PerAxis(doc="Extent F of a filter.")
-    padding = kinds.Padding(0, doc="Zeros around the input.")
-    bias = kinds.Boolean(True, doc="Adds a number per filter.")
-    rounding = kinds.Choice("floor", "exact", "ceil", default="floor", doc="Which.")
-    rate = kinds.Number(0.5, least=0, below=1, samples=[0.1], doc="Share.")
-    factor = kinds.Number(1.0, samples=[2, -0.5], doc="Factor without limits.")
-    label = kinds.Text("", doc="Any text.")
-    with_ = kinds.Names((), doc="Names of earlier layers.")
-
-
-DECLARED: list[type[Declared]] = [
-    Window,
-    *OPERATIONS.values(),
-    *CONTAINERS.values(),
-    *KINDS,
-]
-FIELDS: dict[str, Field[Any]] = {
-    f"{type(field).__name__} {json.dumps(field.schema())}": field
-    for cls in DECLARED
-    for field in cls.fields.values()
-}
-WORDS = ["valid", "same", "floor", "ceil", "on", "true", "3", "$x", "", "none", "relu"]
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 12)
-    | st.integers()
-    | st.sampled_from([10**18, 10**18 + 1, -(10**18) - 1, 0.0, 1.0, 0.5, 1e300])
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(WORDS)
-    | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=7)
-        | st.lists(st.integers(-1, 4), max_size=7)
-        | st.dictionaries(st.sampled_from([*WORDS, "filters"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-def accepts(field: Field[Any], value: Any) -> bool:
-    try:
-        field.accept(value)
-    except Refused:
-        return False
-    return True
-
-
-def test_every_kind_of_field_is_under_test() -> None:
-    known = {
-        c for c in vars(kinds).values() if isinstance(c, type) and issubclass(c, Field)
-    }
-    assert known - {Field} == {type(f) for f in Window.fields.values()}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-@settings(max_examples=80, deadline=None)
-@given(data=st.data())
-def test_parser_and_schema_of_a_field_give_one_verdict(
-    name: str, data: st.DataObject
-) -> None:
-    field = FIELDS[name]
-    value = data.draw(
-        VALUES | st.sampled_from([*field.samples(), [field.samples()[0]]])
-    )
-    assert accepts(field, value) == (not violations(field.schema(), value))
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_samples_and_default_of_a_field_satisfy_both(name: str) -> None:
-    field = FIELDS[name]
-    values = list(field.samples())
-    if not field.required and field.default is not None:
-        default = field.default
-        values.append(list(default) if isinstance(default, tuple) else default)
-    for value in values:
-        assert accepts(field, value)
-        assert not violations(field.schema(), value)
 
 
 def quoted(text: str, span: Span) -> str:
@@ -243,7 +159,13 @@ INFERRED = "leave it out: it follows from the input"
 WRONG_KEYS = [
     ("{filters: 8, kernal: 3}", "CS106", "kernal", UNKNOWN, "did you mean `kernel`?"),
     ("{out_channels: 8, kernel: 3}", "CS106", "out_channels", UNKNOWN, MEANT),
-    ("{in_channels: 8, filters: 8, kernel: 3}", "CS106", "in_channels", UNKNOWN, INFERRED),
+    (
+        "{in_channels: 8, filters: 8, kernel: 3}",
+        "CS106",
+        "in_channels",
+        UNKNOWN,
+        INFERRED,
+    ),
     ("{filters: 8, kernel: 3, colour: red}", "CS106", "colour", UNKNOWN, ALL),
     ("{filters: 8, kernel: 3, name: stem}", "CS108", "name", MISPLACED, BESIDE),
     ("{kernel: 3}", "CS109", "window", "`{}` needs `filters`", FILTERS),
@@ -290,6 +212,23 @@ def test_expressions_satisfy_every_field_until_they_are_evaluated() -> None:
         "window: {filters: $a, kernel: [$b, 3], bias: $(c > 1), rounding: $d, oops: 1}"
     )
     assert [d.code for d in explained(text)] == ["CS106"]
+
+
+def test_thousands_of_mistakes_in_one_mapping_are_not_all_read() -> None:
+    keys = ", ".join(f"k{i}: 1" for i in range(5000))
+    found = explained(f"window: {{filters: 8, kernel: [{'x, ' * 5000}1], {keys}}}")
+    assert {d.code for d in found} == {"CS106", "CS107"}
+    assert 10 < len(found) < 200
+    (found_one,) = explained(f"window: {{filters: 8, kernel: [{'1, ' * 5000}1]}}")
+    assert found_one.label == "gets a list of 5001 items"
+
+
+def test_a_full_bag_gets_no_more() -> None:
+    text = "".join(f"w{i}: {{filters: 0, kernel: 1}}\n" for i in range(1500))
+    bag = Bag()
+    for key, node in tree(text).items:
+        assert read_given(Window, node, f"`{key.text}`", key.span, bag) is None
+    assert len(bag) == 1000
 
 
 def test_an_operation_without_fields_says_so() -> None:
