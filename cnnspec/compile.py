@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.allowances import allowances, apply_allowances
 from cnnspec.diagnostics import Bag
-from cnnspec.expand import Fault, expand
+from cnnspec.expand import expand
+from cnnspec.findings import Fault
 from cnnspec.lint import lint
 from cnnspec.resolve import resolve
 from cnnspec.source import SourceFile, read_source
@@ -82,5 +83,6 @@ def _check_tree(
 ) -> tuple[Spec, Graph, list[Fault]]:
     spec = resolve(root, overrides, bag)
     graph, faults = expand(spec, file, bag)
-    lint(spec, graph, bag)
+    if not bag.has_errors:  # what a mistake leaves unread or unused is no second one
+        lint(spec, graph, bag)
     return spec, graph, faults

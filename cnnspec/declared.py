@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping as Scope
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cnnspec.expressions import Name
 from cnnspec.fields import Declared, Refused
+from cnnspec.spec import Variables
 from cnnspec.values import Unevaluable, Value, read_value
 from cnnspec.yamltree import Mapping, Node, Scalar
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from cnnspec.source import Span
 
 D = TypeVar("D", bound=Declared)
+UNKNOWN_NAME = "CS203"
 
 
 def read_given(
@@ -82,9 +85,18 @@ def settle(
         except Refused:
             from cnnspec.schema import explain_value
 
-            explain_value(cls, name, plain, value.node, owner, span, bag, notes)
+            node = origin(value, scope)
+            explain_value(cls, name, plain, node, owner, span, bag, notes)
             return None
     return cls(accepted)
+
+
+def origin(value: Value, scope: Scope[str, Any]) -> Node:
+    """Where a value was written: a variable that is handed on whole is not at fault here."""
+    expr = value.tree
+    if isinstance(scope, Variables) and isinstance(expr, Name):
+        return scope.nodes.get(expr.name, value.node)
+    return value.node
 
 
 def read_declared(
@@ -92,7 +104,7 @@ def read_declared(
     node: Node | None,
     owner: str,
     span: Span,
-    scope: Scope[str, Any],
+    variables: Variables,
     bag: Bag,
 ) -> D | None:
     """`read_given` and `settle` in one, for sections that stand outside of blocks."""
@@ -100,13 +112,14 @@ def read_declared(
     if given is None:
         return None
     try:
-        return settle(cls, given, scope, owner, span, bag)
+        return settle(cls, given, variables, owner, span, bag)
     except Unevaluable as fault:
-        report(fault, bag)
+        report(fault, bag, variables)
         return None
 
 
-def report(fault: Unevaluable, bag: Bag, notes: tuple[str, ...] = ()) -> None:
-    """Puts an expression's failure into the bag."""
+def report(fault: Unevaluable, bag: Bag, variables: Variables) -> None:
+    """Puts an expression's failure into the bag, unless a broken variable explains it."""
     error = fault.error
-    bag.add(error.code, error.message, fault.node.span, notes=notes, help=error.help)
+    if not (error.code == UNKNOWN_NAME and variables.broken):
+        bag.add(error.code, error.message, fault.node.span, help=error.help)

@@ -4,134 +4,89 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.declared import read_given, settle
+from cnnspec.containers import CONTAINERS, LISTS, read_container
+from cnnspec.declared import read_given
 from cnnspec.diagnostics import Label
-from cnnspec.fields import Boolean, Choice, Declared, Number
 from cnnspec.layers import OPERATIONS
-from cnnspec.names import check_name
+from cnnspec.shared import SHARED, read_shared
 from cnnspec.spec import (
     Block,
     Body,
     Broken,
     Entry,
-    Head,
     Operation,
-    Parallel,
     Reference,
-    Residual,
     Use,
 )
 from cnnspec.suggest import did_you_mean
-from cnnspec.values import Unevaluable, Value, read_value
+from cnnspec.values import Value, read_value
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
     from cnnspec.layers.layer import Layer
-
-SHARED = ("name", "from", "when", "repeat", "trainable", "init")
-
-
-class ResidualFields(Declared):
-    """Body plus shortcut."""
-
-    connect = Boolean(
-        True, doc="Whether the shortcut is added; false leaves the body alone."
-    )
-
-
-class ParallelFields(Declared):
-    """Branches side by side on one input, then merged."""
-
-    merge = Choice(
-        "concat",
-        "add",
-        "multiply",
-        "average",
-        "maximum",
-        default="concat",
-        doc="How the branches' outputs become one.",
-    )
-    split = Boolean(
-        False, doc="Branch i gets part i of the channels instead of all of them."
-    )
-
-
-class HeadFields(Declared):
-    """A second output."""
-
-    loss_weight = Number(
-        1.0, least=0, samples=[0.3, 1, 2.5], doc="Factor of this output's loss."
-    )
-    serve = Boolean(True, doc="Whether the head exists outside of training.")
-
-
-# Each container's lists, with whether they must be given.
-LISTS = {
-    "residual": {"body": True, "shortcut": False},
-    "parallel": {"branches": True},
-    "head": {"layers": True},
-}
-CONTAINERS: dict[str, type[Declared]] = {
-    "residual": ResidualFields,
-    "parallel": ParallelFields,
-    "head": HeadFields,
-}
+    from cnnspec.spec import Variables
 
 
 class EntryReader:
     """Reads the lists of one spec; knows its blocks and what was read before.
 
-    `memo` shares a layer between entries that say the same: what is alike is checked once.
+    `refused` are blocks that could not be declared (None: any), whose uses stay silent. `memo` shares
+    a layer between entries that say the same: what is alike is checked once.
     """
 
-    __slots__ = ("bag", "blocks", "memo", "variables")
+    __slots__ = ("bag", "blocks", "memo", "refused", "variables")
 
     def __init__(
-        self, blocks: dict[str, Block], variables: dict[str, Any], bag: Bag
+        self,
+        blocks: dict[str, Block],
+        refused: set[str] | None,
+        variables: Variables,
+        bag: Bag,
     ) -> None:
         self.blocks = blocks
+        self.refused = refused
         self.variables = variables
         self.bag = bag
         self.memo: dict[tuple[Any, ...], tuple[Layer | None, dict[str, Value]]] = {}
 
     def read_list(self, node: Node | None, owner: str, top: bool = False) -> Body:
-        """The entries of a list; what can't be read is reported and left out."""
-        if node is None:
+        """The entries of a list; what can't be read is reported and stands as Broken."""
+        if node is None or (isinstance(node, Scalar) and node.value is None):
             return ()
-        if not isinstance(node, Sequence):
-            if not (isinstance(node, Scalar) and node.value is None):
-                self.bag.add(
-                    "CS103",
-                    f"`{owner}` takes a list of layers",
-                    node.span,
-                    f"gets {node.kind}",
-                    help="each layer is an item: `- relu`",
-                )
-            return ()
-        return tuple([self._read_item(item, top) for item in node.items])
+        if isinstance(node, Sequence):
+            return tuple([self._read_item(item, top) for item in node.items])
+        self.bag.add(
+            "CS103",
+            f"`{owner}` takes a list of layers",
+            node.span,
+            f"gets {node.kind}",
+            help="each layer is an item: `- relu`",
+        )
+        return (Broken("layer", node.span, node),)
 
     def _read_item(self, node: Node, top: bool) -> Entry:
-        entry = self._read_entry(node, top)
-        return entry if entry is not None else Broken("layer", node.span, node)
-
-    def _read_entry(self, node: Node, top: bool) -> Entry | None:
-        if isinstance(node, Scalar):
-            if not isinstance(node.value, str):
-                self._not_an_entry(node)
-                return None
-            return self._read_body(node, node.text, None, node, top)
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            entry = self._read_body(node, None, node, top)
+            return entry or Broken(node.text, node.span, node)
         if not isinstance(node, Mapping):
             self._not_an_entry(node)
-            return None
+            return Broken("layer", node.span, node)
         keys = [(key, value) for key, value in node.items if key.text not in SHARED]
         if len(keys) != 1:
             self._wrong_number_of_keys(node, [key for key, _ in keys])
-            return None
+            key = keys[0][0] if keys else None
+            broken: Entry = Broken(
+                key.text if key else "layer", key.span if key else node.span, node
+            )
+            read_shared(broken, node, self.variables, self.bag)
+            return broken
         key, body = keys[0]
-        entry = self._read_body(key, key.text, body, node, top)
-        if entry is not None and len(node.items) > 1:
-            self._read_shared(entry, node)
+        entry = self._read_body(key, body, node, top) or Broken(
+            key.text, key.span, node
+        )
+        if len(node.items) > 1:
+            read_shared(entry, node, self.variables, self.bag)
         return entry
 
     def _not_an_entry(self, node: Node) -> None:
@@ -154,50 +109,64 @@ class EntryReader:
             )
             return
         known = [k for k in keys if self._is_known(k.text)]
-        unknown = [k for k in keys if not self._is_known(k.text)]
-        if len(known) == 1:
-            for key in unknown:
-                self._unknown_shared(key, known[0])
-            return
-        second = keys[1]
-        first = keys[0]
-        self.bag.add(
-            "CS105",
-            f"one layer has {len(keys)} operations",
-            second.span,
-            f"`{second.text}` after `{first.text}`",
-            help="begin each layer with its own `-`; fields belong inside the "
-            f"operation: `{first.text}: {{…}}`",
-        )
-
-    def _unknown_shared(self, key: Scalar, operation: Scalar) -> None:
-        op = OPERATIONS.get(operation.text)
-        fields = set(op.fields) if op else set()
-        if key.text in fields:
-            help = (
-                f"`{key.text}` is a field of `{operation.text}`: indent it under "
-                f"`{operation.text}:`, or write `{operation.text}: {{{key.text}: …}}`"
-            )
+        if not known:
+            self._unknown_operation(keys[0])
+        elif len(known) == 1:
+            self._unknown_shared([k for k in keys if k is not known[0]], known[0])
         else:
-            meant = did_you_mean(key.text, (*SHARED, *fields))
-            help = (
-                f"did you mean `{meant}`?"
-                if meant
-                else f"beside `{operation.text}` may stand {', '.join(SHARED)}"
+            first, second = known[:2]
+            self.bag.add(
+                "CS105",
+                f"one layer has {len(known)} operations",
+                second.span,
+                f"`{second.text}` after `{first.text}`",
+                help="begin each layer with its own `-`; fields belong inside the "
+                f"operation: `{first.text}: {{…}}`",
             )
-        self.bag.add(
-            "CS106",
-            f"unknown key `{key.text}` beside `{operation.text}`",
-            key.span,
-            help=help,
-        )
+
+    def _unknown_shared(self, keys: list[Scalar], operation: Scalar) -> None:
+        """Keys beside an operation that belong elsewhere or nowhere: one error for all."""
+        name = operation.text
+        inside = self._inside(name)
+        first = keys[0]
+        if all(key.text in inside for key in keys):
+            fields = " and ".join(f"`{key.text}`" for key in keys)
+            belongs = "belong" if len(keys) > 1 else "belongs"
+            self.bag.add(
+                "CS106",
+                f"{fields} {belongs} inside `{name}`, not beside it",
+                first.span,
+                help=f"indent deeper than `{name}`, or write "
+                f"`{name}: {{{first.text}: …}}`",
+            )
+            return
+        for key in keys:
+            meant = did_you_mean(key.text, (*SHARED, *inside))
+            self.bag.add(
+                "CS106",
+                f"unknown key `{key.text[:60]}` beside `{name}`",
+                key.span,
+                help=f"did you mean `{meant}`?"
+                if meant
+                else f"beside `{name}` may stand {', '.join(SHARED)}",
+            )
+
+    def _inside(self, name: str) -> tuple[str, ...]:
+        """What the mapping of an operation, block or container takes."""
+        if name in OPERATIONS:
+            return tuple(OPERATIONS[name].fields)
+        if name in self.blocks:
+            return tuple(self.blocks[name].args)
+        return (*LISTS[name], *CONTAINERS[name].fields)
 
     def _is_known(self, name: str) -> bool:
         return name in OPERATIONS or name in CONTAINERS or name in self.blocks
 
     def _read_body(
-        self, key: Scalar, name: str, body: Node | None, node: Node, top: bool
+        self, key: Scalar, body: Node | None, node: Node, top: bool
     ) -> Entry | None:
+        """None where it is reported that this is no entry."""
+        name = key.text
         op = OPERATIONS.get(name)
         if op is not None:
             return self._read_operation(key, op, body, node)
@@ -205,7 +174,15 @@ class EntryReader:
         if block is not None:
             return self._read_use(key, block, body, node)
         if name in CONTAINERS:
-            return self._read_container(key, name, body, node, top)
+            return read_container(self, key, body, node, top)
+        self._unknown_operation(key)
+        return None
+
+    def _unknown_operation(self, key: Scalar) -> None:
+        """CS104; silent for a block whose own definition was refused."""
+        name = key.text
+        if self.refused is None or name in self.refused:
+            return
         meant = did_you_mean(name, (*OPERATIONS, *CONTAINERS, *self.blocks))
         self.bag.add(
             "CS104",
@@ -216,7 +193,6 @@ class EntryReader:
             else "`cnnspec explain operations` lists the operations; blocks stand "
             "under `blocks`",
         )
-        return None
 
     def _read_operation(
         self, key: Scalar, op: type[Layer], body: Node | None, node: Node
@@ -266,6 +242,8 @@ class EntryReader:
             )
             return None
         for name, child in items:
+            if block.broken and name.text not in block.args:
+                continue
             if name.text not in block.args:
                 self._unknown_argument(name, block)
             elif (value := read_value(child, self.bag)) is not None:
@@ -304,175 +282,6 @@ class EntryReader:
             if meant
             else f"its arguments: {', '.join(block.args) or 'none'}",
         )
-
-    def _read_container(
-        self, key: Scalar, name: str, body: Node | None, node: Node, top: bool
-    ) -> Entry | None:
-        if not isinstance(body, Mapping):
-            wanted = ", ".join(f"{n}: […]" for n in LISTS[name])
-            self.bag.add(
-                "CS103",
-                f"`{name}` takes a mapping",
-                key.span if body is None else body.span,
-                "gets nothing" if body is None else f"gets {body.kind}",
-                help=f"write `{name}: {{{wanted}}}`",
-            )
-            return None
-        for wanted, required in LISTS[name].items():
-            if required and wanted not in body:
-                self.bag.add("CS109", f"`{name}` needs `{wanted}`", key.span)
-        own = (*LISTS[name], "name") if name == "head" else tuple(LISTS[name])
-        rest = Mapping(
-            body.span, tuple(i for i in body.items if i[0].text not in own), body.flow
-        )
-        given = (
-            read_given(CONTAINERS[name], rest, f"`{name}`", key.span, self.bag) or {}
-        )
-        if name == "residual":
-            return self._read_residual(key, body, node, given)
-        settled = self._settle(CONTAINERS[name], given, name, key)
-        if name == "parallel":
-            return self._read_parallel(key, body, node, settled)
-        return self._read_head(key, body, node, top, settled)
-
-    def _settle(
-        self, cls: type[Declared], given: dict[str, Value], name: str, key: Scalar
-    ) -> Declared:
-        """Fields that hold for the whole definition: they may use `vars` only."""
-        try:
-            done = settle(cls, given, self.variables, f"`{name}`", key.span, self.bag)
-        except Unevaluable as fault:
-            self.bag.add(
-                "CS205",
-                f"a field of `{name}` may use `vars` only",
-                fault.node.span,
-                fault.error.message,
-            )
-            done = None
-        return done if done is not None else cls({})
-
-    def _read_residual(
-        self, key: Scalar, body: Mapping, node: Node, given: dict[str, Value]
-    ) -> Residual:
-        entry = Residual(key.text, key.span, node)
-        entry.body = self.read_list(body.get("body"), "body")
-        entry.shortcut = self.read_list(body.get("shortcut"), "shortcut")
-        entry.connect = given.get("connect")
-        return entry
-
-    def _read_parallel(
-        self, key: Scalar, body: Mapping, node: Node, fields: Declared
-    ) -> Parallel | None:
-        entry = Parallel(key.text, key.span, node)
-        entry.merge = fields.values["merge"]
-        entry.split = fields.values["split"]
-        branches = body.get("branches")
-        if branches is None:
-            return None
-        if not isinstance(branches, Sequence) or not branches.items:
-            self.bag.add(
-                "CS103",
-                "`branches` takes a list of lists of layers",
-                branches.span,
-                f"gets {branches.kind if branches.kind != 'a list' else 'an empty list'}",
-            )
-            return None
-        entry.branches = tuple(
-            self.read_list(branch, f"branches[{i}]")
-            for i, branch in enumerate(branches.items)
-        )
-        return entry
-
-    def _read_head(
-        self, key: Scalar, body: Mapping, node: Node, top: bool, fields: Declared
-    ) -> Head | None:
-        entry = Head(key.text, key.span, node)
-        entry.loss_weight = fields.values["loss_weight"]
-        entry.serve = fields.values["serve"]
-        entry.layers = self.read_list(body.get("layers"), "layers")
-        name = body.get("name")
-        if name is None:
-            self.bag.add(
-                "CS109", "`head` needs `name`", key.span, help="it names the output"
-            )
-            return None
-        self._take_name(entry, name)
-        if not top:
-            self.bag.add(
-                "CS113",
-                "a head stands in the top-level `layers` only",
-                key.span,
-                help="give the layer a name, and tap it at top level by `from`",
-            )
-            return None
-        return entry
-
-    def _take_name(self, entry: Entry, node: Node) -> None:
-        name = node.text if isinstance(node, Scalar) and node.plain else None
-        if check_name(
-            name if name is not None else node.kind, "layer", node.span, self.bag
-        ):
-            assert name is not None
-            entry.name = name
-            entry.named = True
-
-    def _read_shared(self, entry: Entry, node: Mapping) -> None:
-        for key, child in node.items:
-            shared = key.text
-            if shared not in SHARED:
-                continue
-            if shared == "name":
-                if isinstance(entry, Head):
-                    self.bag.add(
-                        "CS108",
-                        "the name of a head stands inside it",
-                        key.span,
-                        help="write `head: {name: …, layers: […]}`",
-                    )
-                    continue
-                self._take_name(entry, child)
-            elif shared == "from":
-                if isinstance(child, Scalar) and isinstance(child.value, str):
-                    entry.source = Reference(child.text, child.span)
-                else:
-                    self.bag.add(
-                        "CS107",
-                        "`from` takes the name of an earlier layer",
-                        child.span,
-                        f"gets {child.kind}",
-                        help="several inputs go to a merge: `add: {with: [a, b]}`"
-                        if isinstance(child, Sequence)
-                        else None,
-                    )
-            else:
-                self._read_shared_value(entry, key, child)
-
-    def _read_shared_value(self, entry: Entry, key: Scalar, child: Node) -> None:
-        value = read_value(child, self.bag)
-        if value is None:
-            return
-        shared = key.text
-        if shared == "init":
-            self._take_init(entry, key, value)
-            return
-        if isinstance(entry, Head) and shared in ("repeat", "when"):
-            self.bag.add("CS113", f"a head has no `{shared}`", key.span)
-            return
-        setattr(entry, shared, value)
-
-    def _take_init(self, entry: Entry, key: Scalar, value: Value) -> None:
-        from cnnspec.initializers import read_init
-
-        if not isinstance(entry, Operation) or not entry.op.takes_init:
-            self.bag.add(
-                "CS114",
-                f"`{entry.key}` has no kernel to initialise",
-                key.span,
-                help="`init` stands beside operations with a kernel: "
-                + ", ".join(n for n, op in OPERATIONS.items() if op.takes_init),
-            )
-            return
-        entry.init = read_init(value.node, self.variables, self.bag)
 
 
 def _memo_key(op: str, body: Node | None) -> tuple[Any, ...] | None:

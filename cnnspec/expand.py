@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnspec.declared import report, settle
+from cnnspec.fields import Refused
+from cnnspec.findings import Fault, Findings, TooLarge
 from cnnspec.graph import Edge, Graph, Node, Occurrence, Scope
 from cnnspec.infer import Inference, Result
 from cnnspec.layers import OPERATIONS
-from cnnspec.layers.layer import Layer, Remark
+from cnnspec.layers.layer import Layer
 from cnnspec.layers.split import Split
 from cnnspec.spec import (
     Body,
@@ -32,31 +33,16 @@ from cnnspec.values import Unevaluable, Value
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
     from cnnspec.shapes import Shape
+    from cnnspec.source import Span
 
 MAX_LAYERS = 50_000
 MAX_VISITS = 4 * MAX_LAYERS  # entries that leave no node, such as empty blocks
 MAX_NESTING = 100
 
 _MERGES = {
-    "concat": OPERATIONS["concat"]({}),
-    "add": OPERATIONS["add"]({}),
-    "multiply": OPERATIONS["multiply"]({}),
-    "average": OPERATIONS["average"]({}),
-    "maximum": OPERATIONS["maximum"]({}),
+    name: OPERATIONS[name]({})
+    for name in ("concat", "add", "multiply", "average", "maximum")
 }
-
-
-class Fault(NamedTuple):
-    """A remark as it was reported, kept so that its remedies can be tried."""
-
-    remark: Remark
-    entry: Entry
-    scope: Scope
-    inputs: tuple[Edge, ...]
-
-
-class TooLarge(Exception):
-    """The budget on layers is spent; it is reported already."""
 
 
 def expand(spec: Spec, file: str, bag: Bag) -> tuple[Graph, list[Fault]]:
@@ -70,7 +56,7 @@ def expand(spec: Spec, file: str, bag: Bag) -> tuple[Graph, list[Fault]]:
         expansion.run()
     except TooLarge:
         expansion.graph.outputs.clear()
-    return expansion.graph, expansion.faults
+    return expansion.graph, expansion.findings.faults
 
 
 class _Frame(NamedTuple):
@@ -86,30 +72,20 @@ class _Frame(NamedTuple):
 
 
 class _Expansion:
-    __slots__ = (
-        "bag",
-        "faults",
-        "file",
-        "graph",
-        "inference",
-        "layers",
-        "spec",
-        "visits",
-    )
+    __slots__ = ("findings", "graph", "inference", "layers", "spec", "visits")
 
     def __init__(self, spec: Spec, file: str, bag: Bag) -> None:
         self.spec = spec
-        self.file = file
-        self.bag = bag
         self.graph = Graph()
-        self.faults: list[Fault] = []
+        self.findings = Findings(spec, self.graph, file, bag)
         self.inference = Inference()
-        self.layers: dict[Any, Layer] = {}
+        self.layers: dict[Any, Layer | None] = {}
         self.visits = 0
 
     def run(self) -> None:
         spec, graph = self.spec, self.graph
         scope = Scope(None, dict(spec.variables), "")
+        scope.incomplete = bool(spec.variables.broken)
         outputs: dict[object, Edge] = {}
         for definition in spec.inputs:
             edge = Edge(len(graph.nodes))
@@ -148,7 +124,8 @@ class _Expansion:
 
     def _expand_list(self, body: Body, flow: Edge, frame: _Frame) -> Edge:
         if frame.nesting > MAX_NESTING:
-            self._stop(body[0] if body else None, "CS220", frame)
+            span = body[0].key_span if body else self.spec.root.span
+            self.findings.too_deep(span, MAX_NESTING, frame.scope)
         for entry in body:
             flow = self._expand_entry(entry, flow, frame)
         return flow
@@ -156,29 +133,31 @@ class _Expansion:
     def _expand_entry(self, entry: Entry, flow: Edge, frame: _Frame) -> Edge:
         self.visits += 1
         if self.visits > MAX_VISITS:
-            self._stop(entry, "CS221", frame)
+            self._too_many(entry.key_span, "passes the limit here", frame)
         if entry.source is not None:
-            flow = self._find(entry.source, flow, frame)
-        output = flow
-        if entry.when is not None and not self._condition(entry.when, frame):
-            self._record(entry, frame, frame.values, False, None, (flow,), flow)
-        elif entry.repeat is None:
+            flow = self._find(entry.source, frame)
+        kept = entry.when is None or self._flag(entry.when, frame)
+        rounds = self._rounds(entry, frame) if kept else 0
+        if kept is None or rounds is None:
+            output = self._add_node(entry, None, (flow,), frame)[0]
+        elif entry.repeat is None and kept:
             output = self._expand_once(entry, flow, frame, None)
         else:
-            rounds = self._rounds(entry, frame)
+            output = flow
             for index in range(rounds):
                 values = {**frame.values, "index": index}
                 inner = frame._replace(values=values, suffix=f"{frame.suffix}[{index}]")
                 output = self._expand_once(entry, output, inner, rounds)
             if rounds == 0:
-                self._record(entry, frame, frame.values, True, 0, (flow,), flow)
+                times = 0 if kept else None
+                self._record(entry, frame, frame.values, kept, times, (flow,), flow)
         frame.outputs[entry] = output
         return output
 
     def _expand_once(
         self, entry: Entry, flow: Edge, frame: _Frame, rounds: int | None
     ) -> Edge:
-        if entry.trainable is not None and not self._flag(entry.trainable, True, frame):
+        if entry.trainable is not None and self._flag(entry.trainable, frame) is False:
             frame = frame._replace(trainable=False)
         if type(entry) is Operation:
             return self._operation(entry, flow, frame, rounds)
@@ -196,9 +175,9 @@ class _Expansion:
     def _operation(
         self, entry: Operation, flow: Edge, frame: _Frame, rounds: int | None
     ) -> Edge:
-        inputs = (flow,)
+        inputs: tuple[Edge, ...] = (flow,)
         if entry.edges:
-            inputs = (flow, *(self._find(e, flow, frame) for e in entry.edges))
+            inputs = (flow, *(self._find(edge, frame) for edge in entry.edges))
         layer = entry.layer
         if layer is None:
             layer = self._make_layer(entry, frame)
@@ -207,27 +186,27 @@ class _Expansion:
         return edge
 
     def _make_layer(self, entry: Operation, frame: _Frame) -> Layer | None:
+        """The layer with its fields evaluated, made once for equal values."""
         try:
-            plain = [value.evaluate(frame.values) for value in entry.given.values()]
+            plain = {n: v.evaluate(frame.values) for n, v in entry.given.items()}
         except Unevaluable as fault:
-            self._report(fault, frame)
+            self.findings.unevaluable(fault, frame.scope)
             return None
-        key = (entry, *map(repr, plain))
-        if key not in self.layers:
-            notes = self._notes(frame.scope)
-            layer = settle(
-                entry.op,
-                entry.given,
-                frame.values,
-                f"`{entry.key}`",
-                entry.key_span,
-                self.bag,
-                notes,
-            )
-            if layer is None:
-                return None
-            self.layers[key] = layer
+        key = (entry, *map(repr, plain.values()))
+        if key not in self.layers or self.layers[key] is None:
+            self.layers[key] = self._accept(entry, plain, frame.scope)
         return self.layers[key]
+
+    def _accept(
+        self, entry: Operation, plain: dict[str, Any], scope: Scope
+    ) -> Layer | None:
+        accepted = {}
+        for name, value in plain.items():
+            try:
+                accepted[name] = entry.op.fields[name].accept(value)
+            except Refused:
+                self.findings.refused(entry, name, value, scope)
+        return entry.op(accepted) if len(accepted) == len(plain) else None
 
     def _use(self, entry: Use, flow: Edge, frame: _Frame, rounds: int | None) -> Edge:
         block = entry.block
@@ -241,6 +220,7 @@ class _Expansion:
             entry,
             (index, rounds) if rounds is not None else None,
         )
+        scope.incomplete = bool(block.broken or self.spec.variables.broken)
         for name, argument in block.args.items():
             value = entry.given.get(name)
             try:
@@ -251,7 +231,7 @@ class _Expansion:
                 else:
                     scope.incomplete = True
             except Unevaluable as fault:
-                self._report(fault, frame)
+                self.findings.unevaluable(fault, frame.scope)
                 scope.values.pop(name, None)
                 scope.incomplete = True
         self._bind_channels(scope, self.graph.shape(flow))
@@ -266,7 +246,7 @@ class _Expansion:
             try:
                 scope.values[name] = value.evaluate(scope.values)
             except Unevaluable as fault:
-                self._report(fault, inner)
+                self.findings.unevaluable(fault, scope)
                 scope.values.pop(name, None)
                 scope.incomplete = True
         output = self._expand_list(block.layers, flow, inner)
@@ -284,7 +264,10 @@ class _Expansion:
     ) -> Edge:
         output = self._nested(entry.body, flow, frame)
         node = None
-        if entry.connect is None or self._flag(entry.connect, True, frame):
+        connect = entry.connect is None or self._flag(entry.connect, frame)
+        if connect is None:
+            return self._add_node(entry, None, (flow,), frame)[0]
+        if connect:
             shortcut = self._nested(entry.shortcut, flow, frame)
             output, node = self._add_node(
                 entry, _MERGES["add"], (output, shortcut), frame
@@ -328,10 +311,10 @@ class _Expansion:
     ) -> tuple[Edge, Node]:
         nodes = self.graph.nodes
         if len(nodes) - len(self.graph.inputs) >= MAX_LAYERS:
-            self._stop(entry, "CS221", frame)
+            self._too_many(entry.key_span, "passes the limit here", frame)
         shapes = tuple([nodes[e.node].outputs[e.port] for e in inputs])
         edge = Edge(len(nodes))
-        path = f"{frame.scope.path}{entry.name}{frame.suffix}{part}"
+        path = self._path(entry, frame) + part
         node = Node(path, layer, inputs, (None,), entry, frame.scope)
         node.trainable = frame.trainable
         node.serves = frame.serves
@@ -342,7 +325,7 @@ class _Expansion:
             return edge, node
         result = self.inference.infer(layer, shapes)  # type: ignore[arg-type]
         for remark in result.remarks:
-            self._remark(remark, entry, inputs, frame)
+            self.findings.remark(remark, entry, inputs, frame.scope)
         node.outputs = result.outputs
         node.params = result.params
         node.macs = result.macs
@@ -353,7 +336,7 @@ class _Expansion:
         fields = [self.graph.nodes[e.node].field for e in inputs]
         return self.inference.field(result, fields)
 
-    def _find(self, reference: Reference, flow: Edge, frame: _Frame) -> Edge:
+    def _find(self, reference: Reference, frame: _Frame) -> Edge:
         """The edge a name means; an unknown one (reported already) has an unknown shape."""
         target = reference.target
         found = frame.outputs.get(target)
@@ -375,124 +358,37 @@ class _Expansion:
         else:
             found.append(occurrence)
 
-    def _flag(self, value: Value, otherwise: bool, frame: _Frame) -> bool:
-        """A value that must be true or false; `otherwise` where it can't be known."""
+    def _flag(self, value: Value, frame: _Frame) -> bool | None:
+        """A value that must be true or false; None where it can't be known."""
         try:
             found = value.evaluate(frame.values)
         except Unevaluable as fault:
-            self._report(fault, frame)
-            return otherwise
+            self.findings.unevaluable(fault, frame.scope)
+            return None
         if isinstance(found, bool):
             return found
-        self.bag.add(
-            "CS206",
-            "a condition must be true or false",
-            value.node.span,
-            f"gives {found!r}",
-            help="compare it, such as `$(width != 0)`" if value.dynamic else None,
-            notes=self._notes(frame.scope),
-        )
-        return otherwise
+        self.findings.no_condition(value, found, frame.scope)
+        return None
 
-    def _condition(self, value: Value, frame: _Frame) -> bool:
-        return self._flag(value, True, frame)
-
-    def _rounds(self, entry: Entry, frame: _Frame) -> int:
-        assert entry.repeat is not None
+    def _rounds(self, entry: Entry, frame: _Frame) -> int | None:
+        """How often an entry stands here; None where it can't be known."""
+        if entry.repeat is None:
+            return 1
         try:
             found = entry.repeat.evaluate(frame.values)
         except Unevaluable as fault:
-            self._report(fault, frame)
-            return 1
-        span = entry.repeat.node.span
+            self.findings.unevaluable(fault, frame.scope)
+            return None
         if type(found) is not int or found < 0:
-            self.bag.add(
-                "CS207",
-                "`repeat` takes a whole number of at least 0",
-                span,
-                f"gets {found}",
-                help="divide with `//`" if type(found) is float else None,
-                notes=self._notes(frame.scope),
-            )
-            return 1
+            self.findings.no_count(entry.repeat, found, frame.scope)
+            return None
         if found > MAX_LAYERS:
+            span = entry.repeat.node.span
             self._too_many(span, f"repeats {found:,} times", frame)
         return found
 
-    def _stop(self, entry: Entry | None, code: str, frame: _Frame) -> None:
-        span = entry.key_span if entry is not None else self.spec.root.span
-        if code == "CS221":
-            self._too_many(span, "passes the limit here", frame)
-        self.bag.add(
-            "CS220",
-            f"layers are nested deeper than {MAX_NESTING} lists",
-            span,
-            notes=self._notes(frame.scope)[:1],
-        )
-        raise TooLarge
-
-    def _too_many(self, span: Any, label: str, frame: _Frame) -> None:
-        self.bag.add(
-            "CS221",
-            f"the spec expands to more than {MAX_LAYERS:,} layers",
-            span,
-            label,
-            notes=self._notes(frame.scope)[:3],
-        )
-        raise TooLarge
-
-    def _report(self, fault: Unevaluable, frame: _Frame) -> None:
-        """A name that is missing because of an earlier fault is no second fault."""
-        if not (frame.scope.incomplete and fault.error.code == "CS203"):
-            report(fault, self.bag, self._notes(frame.scope))
-
-    def _notes(self, scope: Scope) -> tuple[str, ...]:
-        """In which block, and where that is used, from the inside out."""
-        notes = []
-        where: Scope | None = scope
-        while where is not None and where.use is not None and where.block is not None:
-            span = where.use.key_span
-            turn = (
-                f", repeat {where.round[0] + 1} of {where.round[1]}"
-                if where.round
-                else ""
-            )
-            notes.append(
-                f"in block `{where.block.name}`{turn}, used at "
-                f"{self.file}:{span.line}:{span.column}"
-            )
-            where = where.parent
-        return tuple(notes)
-
-    def _remark(
-        self, remark: Remark, entry: Entry, inputs: tuple[Edge, ...], frame: _Frame
-    ) -> None:
-        from cnnspec.remedies import place
-
-        related = ()
-        if remark.port is not None:
-            related = self._producer(inputs[remark.port])
-        self.bag.add(
-            remark.code,
-            remark.message,
-            place(remark, entry),
-            remark.label,
-            notes=self._notes(frame.scope),
-            help=remark.help,
-            related=related,
-        )
-        if remark.remedies:
-            self.faults.append(Fault(remark, entry, frame.scope, inputs))
-
-    def _producer(self, edge: Edge) -> Any:
-        from cnnspec.diagnostics import Label
-
-        node = self.graph.nodes[edge.node]
-        shape = node.outputs[edge.port]
-        if node.entry is not None:
-            return (Label(node.entry.key_span, f"gives {shape}"),)
-        found = [d for d in self.spec.inputs if d.name == node.path]
-        return (Label(found[0].span, f"is {shape}"),) if found else ()
+    def _too_many(self, span: Span, label: str, frame: _Frame) -> None:
+        self.findings.too_many(span, label, MAX_LAYERS, frame.scope)
 
 
 INPUT_KEY = "input"  # the enclosing block's or model's input, among a frame's outputs

@@ -11,6 +11,7 @@ from cnnspec.yamltree import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
+    from cnnspec.spec import Variables
 
 
 class Draw(NamedTuple):
@@ -179,7 +180,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
-def read_init(node: Node, variables: dict[str, Any], bag: Bag) -> Initializer | None:
+def read_init(node: Node, variables: Variables, bag: Bag) -> Initializer | None:
     """`init: he_uniform` or `init: {normal: {stddev: 0.02}}`; None where it is wrong."""
     body: Node | None = None
     if isinstance(node, Scalar) and isinstance(node.value, str):

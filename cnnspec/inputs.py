@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cnnspec.declared import read_declared
 from cnnspec.fields import Declared, Integer
 from cnnspec.names import check_name
 from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape
-from cnnspec.spec import InputDefinition
+from cnnspec.spec import InputDefinition, Variables
 from cnnspec.yamltree import Mapping, Node
 
 if TYPE_CHECKING:
@@ -81,9 +81,13 @@ KINDS: tuple[type[InputKind], ...] = (Image, Signal, Volume, Vector, Tokens)
 
 
 def read_inputs(
-    root: Mapping, variables: dict[str, Any], bag: Bag
+    root: Mapping, misspelt: set[str], variables: Variables, bag: Bag
 ) -> tuple[InputDefinition, ...]:
-    """The inputs in order; a shape is None where it could not be read."""
+    """The inputs in order; a shape is None where it could not be read.
+
+    Args:
+        misspelt: keys of the spec that are there, though misspelt.
+    """
     one, several = root.get("input"), root.get("inputs")
     if one is not None and several is not None:
         key = root.key("inputs")
@@ -96,6 +100,8 @@ def read_inputs(
             InputDefinition("input", key.span, _read(one, key.span, variables, bag)),
         )
     if several is None:
+        if misspelt & {"input", "inputs"}:
+            return ()
         start = root.items[0][0].span if root.items else root.span
         bag.add(
             "CS102",
@@ -113,15 +119,25 @@ def read_inputs(
             help="write `inputs: {left: {channels: 3, height: 32, width: 32}, right: …}`",
         )
         return ()
+    for key, _ in several.items:
+        check_name(key.text, "input", key.span, bag)
     return tuple(
         InputDefinition(key.text, key.span, _read(node, key.span, variables, bag))
         for key, node in several.items
-        if check_name(key.text, "input", key.span, bag)
     )
 
 
-def _read(node: Node, span: Span, variables: dict[str, Any], bag: Bag) -> Shape | None:
-    keys = {key.text for key, _ in node.items} if isinstance(node, Mapping) else set()
+def _read(node: Node, span: Span, variables: Variables, bag: Bag) -> Shape | None:
+    if not isinstance(node, Mapping):
+        bag.add(
+            "CS103",
+            "an input takes a mapping of sizes",
+            node.span,
+            f"gets {node.kind}",
+            help="write `{channels: 3, height: 32, width: 32}`",
+        )
+        return None
+    keys = {key.text for key, _ in node.items}
     kind = max(KINDS, key=lambda k: _likeness(k, keys))
     owner = f"an input ({kind.noun})" if keys & set(kind.fields) else "an input"
     found = read_declared(kind, node, owner, span, variables, bag)

@@ -160,10 +160,10 @@ class _Resolver:
 def resolve_references(body: Body, spec: Spec | None, bag: Bag) -> None:
     """Finds what `from`, `with` and `outputs` mean; `spec` at top level, None in a block."""
     scope = _Scope(None)
-    if spec is None or [i.name for i in spec.inputs] == ["input"]:
+    if spec is None or len(spec.inputs) < 2:
         scope.names["input"] = INPUT
-    else:
-        scope.names.update({i.name: i for i in spec.inputs})
+    if spec is not None:
+        scope.names.update({i.name: i for i in spec.inputs if i.name != "input"})
         if body and body[0].source is None and len(spec.inputs) > 1:
             bag.add(
                 "CS218",

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.diagnostics import ERROR, Bag, Diagnostic
-from cnnspec.spec import Entry, Operation
+from cnnspec.findings import setting
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence, replace
 
 if TYPE_CHECKING:
-    from cnnspec.expand import Fault
+    from cnnspec.findings import Fault
     from cnnspec.layers.layer import Remark, Remedy
     from cnnspec.source import Span
+    from cnnspec.spec import Entry
 
 MAX_TRIALS = (
     40  # a trial is a whole check: bounded, so that no report takes over a second
@@ -27,17 +28,6 @@ MAX_OFFERED = 3
 class _Key(NamedTuple):
     code: str
     span: Span
-
-
-def place(remark: Remark, entry: Entry) -> Span:
-    """The smallest span that shows the fault: the field's value, else the operation."""
-    # From the entry's own node: `given` may be shared with an entry that says the same.
-    fields = entry.node.get(entry.key) if isinstance(entry.node, Mapping) else None
-    if remark.field is not None and isinstance(fields, Mapping):
-        value = fields.get(remark.field)
-        if value is not None:
-            return value.span
-    return entry.key_span
 
 
 def offer(
@@ -57,7 +47,7 @@ def offer(
     before = bag.sorted()
     helps: dict[_Key, str] = {}
     for fault in faults:
-        key = _Key(fault.remark.code, place(fault.remark, fault.entry))
+        key = _Key(fault.remark.code, fault.span)
         if key in helps:
             continue
         fitting: list[str] = []
@@ -65,9 +55,9 @@ def offer(
             if trials == 0 or len(fitting) == MAX_OFFERED:
                 break
             trials -= 1
-            changed = _apply(root, fault.entry, remedy)
-            if changed is not None and _mends(key, before, check(changed).sorted()):
-                fitting.append(remedy.text)
+            changed, text = _apply(root, fault, remedy)
+            if _mends(key, before, check(changed).sorted()):
+                fitting.append(text)
         helps[key] = _sentence(fault.remark, fitting)
     if any(helps.values()):
         bag.replace([_with_help(d, helps.get(_Key(d.code, d.span))) for d in before])
@@ -103,26 +93,33 @@ def _mends(key: _Key, before: list[Diagnostic], after: list[Diagnostic]) -> bool
     )
 
 
-def _apply(root: Mapping, entry: Entry, remedy: Remedy) -> Mapping | None:
-    if not isinstance(entry, Operation):
-        return None
-    node = entry.node
-    if isinstance(node, Scalar):
-        fields = Mapping(node.span, (), True)
-        for field, value in remedy.changes.items():
-            fields = fields.with_item(field, _node(value, node.span))
-        key = Scalar(node.span, node.text, node.text, True)
-        changed = replace(root, node, Mapping(node.span, ((key, fields),), False))
-    else:
-        assert isinstance(node, Mapping)
-        old = node.get(entry.key)
-        fields = old if isinstance(old, Mapping) else Mapping(node.span, (), True)
-        for field, value in remedy.changes.items():
-            standing = fields.get(field)
-            span = standing.span if standing is not None else entry.key_span
-            fields = fields.with_item(field, _node(value, span))
-        changed = replace(root, node, node.with_item(entry.key, fields))
-    return changed if isinstance(changed, Mapping) else None
+def _apply(root: Mapping, fault: Fault, remedy: Remedy) -> tuple[Mapping, str]:
+    """The changed tree, and how the author would call the change."""
+    changes: dict[Entry, dict[str, Any]] = {}
+    text = remedy.text
+    for field, value in remedy.changes.items():
+        place = setting(fault.entry, field, fault.scope)
+        changes.setdefault(place.entry, {})[place.field] = value
+        text = text.replace(field, place.field, 1)
+    tree: Node = root
+    for entry, fields in changes.items():
+        tree = replace(tree, entry.node, _with_fields(entry, fields))
+    assert isinstance(tree, Mapping)
+    return tree, text
+
+
+def _with_fields(entry: Entry, changes: dict[str, Any]) -> Mapping:
+    """An item of a list of layers with these fields of its operation or block."""
+    node, span = entry.node, entry.key_span
+    item = node if isinstance(node, Mapping) else Mapping(node.span, (), False)
+    old = item.get(entry.key)
+    fields = old if isinstance(old, Mapping) else Mapping(span, (), True)
+    for field, value in changes.items():
+        standing = fields.get(field)
+        fields = fields.with_item(
+            field, _node(value, standing.span if standing is not None else span)
+        )
+    return item.with_item(entry.key, fields)
 
 
 def _node(value: Any, span: Span) -> Node:

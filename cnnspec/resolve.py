@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnspec.containers import CONTAINERS
 from cnnspec.declared import report
-from cnnspec.entries import CONTAINERS, EntryReader
+from cnnspec.entries import EntryReader
 from cnnspec.inputs import read_inputs
 from cnnspec.layers import OPERATIONS
 from cnnspec.names import camel, check_name
 from cnnspec.references import name_entries, resolve_references
 from cnnspec.scoping import check_let, check_names, refuse_recursion
-from cnnspec.spec import Argument, Block, Reference, Spec
+from cnnspec.spec import Argument, Block, Broken, Reference, Spec, Variables
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import Unevaluable, Value, read_value
-from cnnspec.yamltree import Mapping, Scalar, Sequence
+from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
@@ -42,38 +43,53 @@ def resolve(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Spec:
         overrides: values of `--set`, by name of the variable.
     """
     spec = Spec(root)
-    _check_keys(root, bag)
-    _read_version(root, bag)
-    spec.name = _read_spec_name(root, bag)
+    misspelt = _check_keys(root, bag)
+    _read_version(root, misspelt, bag)
+    spec.name = _read_spec_name(root, misspelt, bag)
     spec.description = _read_text(root, "description", bag)
     spec.variables = _read_variables(root, overrides, bag)
-    spec.inputs = read_inputs(root, spec.variables, bag)
-    spec.blocks = _declare_blocks(root, spec, bag)
-    reader = EntryReader(spec.blocks, spec.variables, bag)
+    spec.inputs = read_inputs(root, misspelt, spec.variables, bag)
+    refused = _declare_blocks(root, spec, bag)
+    reader = EntryReader(spec.blocks, refused, spec.variables, bag)
     for block in spec.blocks.values():
-        block.layers = reader.read_list(block.node.get("layers"), "layers")
-        name_entries(block.layers, {*block.args, *block.let}, bag)
-        resolve_references(block.layers, None, bag)
-        known = frozenset((*spec.variables, *block.args, "in_channels"))
-        check_let(block, known, bag)
-        check_names(block.layers, known | set(block.let), bag)
+        _read_block(block, reader, spec, bag)
     refuse_recursion(spec.blocks, bag)
     spec.layers = reader.read_list(root.get("layers"), "layers", top=True)
     name_entries(spec.layers, {i.name for i in spec.inputs if i.name != "input"}, bag)
     spec.outputs = _read_outputs(root, bag)
     resolve_references(spec.layers, spec, bag)
-    channels = {"in_channels"} if len(spec.inputs) == 1 else set()
-    check_names(spec.layers, frozenset(spec.variables) | channels, bag)
+    if not spec.variables.broken:
+        # Without any input this is reported already.
+        channels = {"in_channels"} if len(spec.inputs) < 2 else set()
+        check_names(spec.layers, frozenset(spec.variables) | channels, bag)
     spec.data = _section(root, "data", bag)
     spec.train = _section(root, "train", bag)
     return spec
 
 
-def _check_keys(root: Mapping, bag: Bag) -> None:
+def _read_block(block: Block, reader: EntryReader, spec: Spec, bag: Bag) -> None:
+    layers = block.node.get("layers")
+    if "layers" in block.node:
+        block.layers = reader.read_list(layers, "layers")
+    else:
+        block.layers = (Broken("layer", block.span, block.node),)
+    name_entries(block.layers, {*block.args, *block.let}, bag)
+    resolve_references(block.layers, None, bag)
+    if not (spec.variables.broken or block.broken):
+        known = frozenset((*spec.variables, *block.args, "in_channels"))
+        check_let(block, known, bag)
+        check_names(block.layers, known | set(block.let), bag)
+
+
+def _check_keys(root: Mapping, bag: Bag) -> set[str]:
+    """Reports unknown keys; gives what they were probably meant to be."""
+    misspelt = set()
     for key, _ in root.items:
         if key.text in KEYS or key.text.startswith("x-"):
             continue
         meant = did_you_mean(key.text, KEYS)
+        if meant:
+            misspelt.add(meant)
         bag.add(
             "CS101",
             f"unknown key `{key.text[:60]}`",
@@ -82,25 +98,27 @@ def _check_keys(root: Mapping, bag: Bag) -> None:
             if meant
             else f"a spec's keys: {', '.join(KEYS)}; `x-…` keys are yours",
         )
-    if "layers" not in root:
+    if "layers" not in root and "layers" not in misspelt:
         bag.add(
             "CS102", "the spec has no `layers`", _start(root), help="add `layers: […]`"
         )
+    return misspelt
 
 
 def _start(root: Mapping) -> Any:
     return root.items[0][0].span if root.items else root.span
 
 
-def _read_version(root: Mapping, bag: Bag) -> None:
+def _read_version(root: Mapping, misspelt: set[str], bag: Bag) -> None:
     node = root.get("cnnspec")
     if node is None:
-        bag.add(
-            "CS102",
-            "the spec does not say its language version",
-            _start(root),
-            help=f"begin it with `cnnspec: {VERSION}`",
-        )
+        if "cnnspec" not in misspelt:
+            bag.add(
+                "CS102",
+                "the spec does not say its language version",
+                _start(root),
+                help=f"begin it with `cnnspec: {VERSION}`",
+            )
     elif not (
         isinstance(node, Scalar) and type(node.value) is int and node.value == VERSION
     ):
@@ -113,15 +131,16 @@ def _read_version(root: Mapping, bag: Bag) -> None:
         )
 
 
-def _read_spec_name(root: Mapping, bag: Bag) -> str:
+def _read_spec_name(root: Mapping, misspelt: set[str], bag: Bag) -> str:
     node = root.get("name")
     if node is None:
-        bag.add(
-            "CS102",
-            "the spec has no `name`",
-            _start(root),
-            help="add `name: my_network`: it names the generated model",
-        )
+        if "name" not in misspelt:
+            bag.add(
+                "CS102",
+                "the spec has no `name`",
+                _start(root),
+                help="add `name: my_network`: it names the generated model",
+            )
         return "model"
     name = (
         node.text if isinstance(node, Scalar) and node.value is not None else node.kind
@@ -151,31 +170,22 @@ def _section(root: Mapping, key: str, bag: Bag) -> Mapping | None:
     return None
 
 
-def _read_variables(
-    root: Mapping, overrides: dict[str, Any], bag: Bag
-) -> dict[str, Any]:
+def _read_variables(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Variables:
     """Constants of the build; each may use those before it."""
     section = _section(root, "vars", bag)
-    variables: dict[str, Any] = {}
+    variables = Variables()
+    if section is None and "vars" in root:
+        variables.broken.add("vars")
     for key, node in section.items if section else ():
-        if not check_name(key.text, "variable", key.span, bag):
-            continue
-        value = read_value(node, bag)
-        if key.text in overrides:
-            variables[key.text] = overrides[key.text]
-        elif value is not None:
-            if not isinstance(node, Scalar) or node.value is None:
-                bag.add(
-                    "CS107",
-                    f"variable `{key.text}` takes a number, text, true or false",
-                    node.span,
-                    f"gets {node.kind}",
-                )
-                continue
-            try:
-                variables[key.text] = value.evaluate(variables)
-            except Unevaluable as fault:
-                report(fault, bag)
+        name = key.text
+        if not check_name(name, "variable", key.span, bag):
+            variables.broken.add(name)
+        elif name in overrides:
+            variables[name] = overrides[name]
+        elif _take_variable(name, node, variables, bag):
+            variables.nodes[name] = node
+        else:
+            variables.broken.add(name)
     for name in overrides:
         if section is None or name not in section:
             known = [key.text for key, _ in section.items] if section else []
@@ -192,51 +202,94 @@ def _read_variables(
     return variables
 
 
-def _declare_blocks(root: Mapping, spec: Spec, bag: Bag) -> dict[str, Block]:
+def _take_variable(name: str, node: Node, variables: Variables, bag: Bag) -> bool:
+    """Whether the variable's value could be read."""
+    if not isinstance(node, Scalar) or node.value is None:
+        bag.add(
+            "CS107",
+            f"variable `{name}` takes a number, text, true or false",
+            node.span,
+            f"gets {node.kind}",
+        )
+        return False
+    value = read_value(node, bag)
+    if value is None:
+        return False
+    try:
+        variables[name] = value.evaluate(variables)
+    except Unevaluable as fault:
+        report(fault, bag, variables)
+        return False
+    return True
+
+
+def _declare_blocks(root: Mapping, spec: Spec, bag: Bag) -> set[str] | None:
+    """Fills `spec.blocks` with definitions whose layers are still to be read.
+
+    Returns: the names of those refused, whose uses stay silent; None where that is any name.
+    """
     section = _section(root, "blocks", bag)
-    blocks: dict[str, Block] = {}
-    classes: dict[str, str] = {camel(spec.name): "the spec"}
-    for key, node in section.items if section else ():
-        name = key.text
-        if not check_name(name, "block", key.span, bag):
-            continue
-        if name in OPERATIONS or name in CONTAINERS:
-            bag.add(
-                "CS112",
-                f"`{name}` can't name a block: it is an operation",
-                key.span,
-                help=f"for example `my_{name}`",
-            )
-            continue
-        if name == spec.name or camel(name) in classes:
-            other = classes.get(camel(name), "the spec")
-            bag.add(
-                "CS213",
-                f"block `{name}` would have the same class name as {other}",
-                key.span,
-                f"both are `{camel(name)}`",
-                help="rename one of them",
-            )
-            continue
-        classes[camel(name)] = f"block `{name}`"
-        if not isinstance(node, Mapping):
-            bag.add(
-                "CS103",
-                f"block `{name}` takes a mapping",
-                node.span,
-                f"gets {node.kind}",
-                help=f"write `{name}: {{layers: […]}}`",
-            )
-            continue
-        blocks[name] = _declare_block(Block(name, key.span, node), spec.variables, bag)
-    return blocks
+    if section is None:
+        return None if "blocks" in root else set()
+    refused = set()
+    classes = {camel(spec.name): "the spec"}
+    for key, node in section.items:
+        if _check_block(key, node, classes, bag):
+            assert isinstance(node, Mapping)
+            block = Block(key.text, key.span, node)
+            spec.blocks[key.text] = block
+            _declare_block(block, spec.variables, bag)
+            classes[camel(key.text)] = f"block `{key.text}`"
+        else:
+            refused.add(key.text)
+    return refused
 
 
-def _declare_block(block: Block, variables: dict[str, Any], bag: Bag) -> Block:
+def _check_block(key: Scalar, node: Node, classes: dict[str, str], bag: Bag) -> bool:
+    """Whether a block's name and kind are right.
+
+    Args:
+        classes: whose each class name is already.
+    """
+    name = key.text
+    if not check_name(name, "block", key.span, bag):
+        return False
+    if name in OPERATIONS or name in CONTAINERS:
+        bag.add(
+            "CS112",
+            f"`{name}` can't name a block: it is an operation",
+            key.span,
+            help=f"for example `my_{name}`",
+        )
+        return False
+    if camel(name) in classes:
+        bag.add(
+            "CS213",
+            f"block `{name}` would have the same class name as {classes[camel(name)]}",
+            key.span,
+            f"both are `{camel(name)}`",
+            help="rename one of them",
+        )
+        return False
+    if not isinstance(node, Mapping):
+        bag.add(
+            "CS103",
+            f"block `{name}` takes a mapping",
+            node.span,
+            f"gets {node.kind}",
+            help=f"write `{name}: {{layers: […]}}`",
+        )
+        return False
+    return True
+
+
+def _declare_block(block: Block, variables: Variables, bag: Bag) -> None:
     known = ("args", "let", "layers")
+    misspelt = set()
     for key, _ in block.node.items:
         if key.text not in known:
             meant = did_you_mean(key.text, known)
+            misspelt.add(meant)
             bag.add(
                 "CS106",
                 f"unknown key `{key.text[:60]}` in block `{block.name}`",
@@ -245,11 +298,26 @@ def _declare_block(block: Block, variables: dict[str, Any], bag: Bag) -> Block:
                 if meant
                 else "its keys: args, let, layers",
             )
-    if "layers" not in block.node:
-        bag.add("CS109", f"block `{block.name}` needs `layers`", block.span)
+    if "layers" not in block.node and "layers" not in misspelt:
+        bag.add(
+            "CS109",
+            f"block `{block.name}` needs `layers`",
+            block.span,
+            help=f"write `{block.name}: {{layers: […]}}`",
+        )
+    if misspelt & {"args", "let"}:
+        block.broken.add("")  # which names that are nobody knows
+    _declare_args(block, variables, bag)
+    _declare_let(block, bag)
+
+
+def _declare_args(block: Block, variables: Variables, bag: Bag) -> None:
     args = _section(block.node, "args", bag)
+    if args is None and "args" in block.node:
+        block.broken.add("")
     for key, node in args.items if args else ():
         if not check_name(key.text, "argument", key.span, bag):
+            block.broken.add(key.text)
             continue
         required = isinstance(node, Scalar) and node.value is None
         default = None if required else read_value(node, bag)
@@ -257,27 +325,30 @@ def _declare_block(block: Block, variables: dict[str, Any], bag: Bag) -> Block:
             default = _constant_default(default, variables, bag)
         if required or default is not None:
             block.args[key.text] = Argument(key.text, key.span, default)
+        else:
+            block.broken.add(key.text)
+
+
+def _declare_let(block: Block, bag: Bag) -> None:
     let = _section(block.node, "let", bag)
+    if let is None and "let" in block.node:
+        block.broken.add("")
     for key, node in let.items if let else ():
-        if not check_name(key.text, "local value", key.span, bag):
-            continue
-        if key.text in block.args:
-            bag.add("CS214", f"`{key.text}` is an argument already", key.span)
-            continue
         value = read_value(node, bag)
-        if value is not None:
+        if not check_name(key.text, "local value", key.span, bag) or value is None:
+            block.broken.add(key.text)
+        elif key.text in block.args:
+            bag.add("CS214", f"`{key.text}` is an argument already", key.span)
+        else:
             block.let[key.text] = value
-    return block
 
 
-def _constant_default(
-    value: Value, variables: dict[str, Any], bag: Bag
-) -> Value | None:
+def _constant_default(value: Value, variables: Variables, bag: Bag) -> Value | None:
     """A default is evaluated once, where only `vars` are known."""
     try:
         return Value(value.node, value.evaluate(variables), False)
     except Unevaluable as fault:
-        report(fault, bag)
+        report(fault, bag, variables)
         return None
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.diagnostics import Bag
-from cnnspec.expressions import Name
-from cnnspec.fields import LARGEST, Declared, Refused
+from cnnspec.expressions import Expr, Name
+from cnnspec.fields import LARGEST, Declared, Names, Refused
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import read_value
 from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
@@ -79,6 +79,8 @@ def explain(cls: type[Declared], node: Node, owner: str, span: Span, bag: Bag) -
             continue
         value = read_value(child, Bag(), field is not None and field.takes_text)
         plain[key.text] = _UNKNOWN_VALUE if value is None else _some(value.tree)
+        if isinstance(field, Names):
+            plain[key.text] = _static(plain[key.text])
     found = violations(structure(cls), plain)
     for violation in found:
         _Explanation(cls, node, owner, span, bag).add(violation)
@@ -118,6 +120,13 @@ def explain_value(
         _Explanation(cls, whole, owner, span, bag, notes).add(violation)
     if not found:
         _refused(cls, whole, {field_name: plain}, owner, span, bag, notes)
+
+
+def _static(tree: Any) -> Any:
+    """Where edges of the graph stand, expressions satisfy nothing."""
+    if isinstance(tree, list):
+        return [_static(item) for item in tree]
+    return None if isinstance(tree, Expr) and tree is not _UNKNOWN_VALUE else tree
 
 
 def _is_full(bag: Bag) -> bool:
@@ -228,7 +237,10 @@ class _Explanation:
             must = f"be at most {LARGEST:.0e}".replace("e+", "e")
         else:
             must = f"be {wanted(violation.schema)}"
-        if isinstance(node, Scalar) and node.kind == "an expression":
+        is_expression = isinstance(node, Scalar) and node.kind == "an expression"
+        if is_expression and value is None:
+            came, help = "an expression", "names of layers are written as they are"
+        elif is_expression and isinstance(node, Scalar):
             verb, help = "evaluates to", _expression_help(node.text, value)
         else:
             quoted = isinstance(node, Scalar) and not node.plain

@@ -10,6 +10,7 @@ from cnnspec.spec import Block, Body, Broken, Entry, Operation, Residual, Use, w
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
+    from cnnspec.source import Span
     from cnnspec.values import Value
 
 
@@ -55,41 +56,47 @@ def _check_values(values: Iterable[Value], known: frozenset[str], bag: Bag) -> N
 
 def refuse_recursion(blocks: dict[str, Block], bag: Bag) -> None:
     """Reports a block that uses itself, by whatever way (CS219), and cuts it there."""
-    open_blocks: list[str] = []
+    around: dict[str, int] = {}  # the blocks in each other on the way, with their depth
     done: set[str] = set()
+    closing: set[Span] = set()
     # A stack of iterators instead of recursion: a chain of a thousand blocks is no error yet.
-    for first in blocks:
+    for first, block in blocks.items():
         if first in done:
             continue
-        open_blocks.append(first)
-        pending = [iter(_uses(blocks[first].layers))]
+        around[first] = 0
+        pending = [iter(_uses(block.layers))]
         while pending:
             use = next(pending[-1], None)
             if use is None:
                 pending.pop()
-                done.add(open_blocks.pop())
-            elif use.block.name in open_blocks:
-                way = open_blocks[open_blocks.index(use.block.name) :]
-                shown = " -> ".join([*way, use.block.name])
-                bag.add(
-                    "CS219",
-                    f"block `{use.block.name}` uses itself",
-                    use.key_span,
-                    shown if len(shown) < 80 else "",
-                    help="for a number of equal layers use `repeat`",
-                )
+                done.add(around.popitem()[0])
+            elif use.block.name in around:
+                way = list(around)[around[use.block.name] :]
+                _report(use, [*way, use.block.name], bag)
+                closing.add(use.key_span)
             elif use.block.name not in done:
-                open_blocks.append(use.block.name)
+                around[use.block.name] = len(around)
                 pending.append(iter(_uses(use.block.layers)))
-    if any(d.code == "CS219" for d in bag.sorted()):
-        _cut(blocks, {d.span for d in bag.sorted() if d.code == "CS219"})
+    if closing:
+        _cut(blocks, closing)
+
+
+def _report(use: Use, way: list[str], bag: Bag) -> None:
+    shown = " -> ".join(way)
+    bag.add(
+        "CS219",
+        f"block `{use.block.name}` uses itself",
+        use.key_span,
+        shown if len(shown) < 80 else f"through {len(way) - 2} other blocks",
+        help="for a number of equal layers use `repeat`",
+    )
 
 
 def _uses(body: Body) -> list[Use]:
     return [entry for entry in walk(body) if isinstance(entry, Use)]
 
 
-def _cut(blocks: dict[str, Block], spans: set[object]) -> None:
+def _cut(blocks: dict[str, Block], spans: set[Span]) -> None:
     """Puts a broken entry where a block uses itself, so that expansion ends."""
 
     def cut(body: Body) -> Body:

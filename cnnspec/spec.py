@@ -164,10 +164,28 @@ class Argument(NamedTuple):
     default: Value | None
 
 
-class Block:
-    """A definition: a list of layers with arguments."""
+class Variables(dict[str, Any]):
+    """Constants of the build by name.
 
-    __slots__ = ("args", "layers", "let", "name", "node", "span")
+    `nodes` are the places of the values, without those that the command line replaced. What
+    uses a name in `broken` stays silent: its value was refused.
+    """
+
+    __slots__ = ("broken", "nodes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: set[str] = set()
+        self.nodes: dict[str, Node] = {}
+
+
+class Block:
+    """A definition: a list of layers with arguments.
+
+    `broken` are arguments and local values whose declaration was refused.
+    """
+
+    __slots__ = ("args", "broken", "layers", "let", "name", "node", "span")
 
     def __init__(self, name: str, span: Span, node: Mapping) -> None:
         self.name = name
@@ -175,6 +193,7 @@ class Block:
         self.node = node
         self.args: dict[str, Argument] = {}
         self.let: dict[str, Value] = {}
+        self.broken: set[str] = set()
         self.layers: Body = ()
 
 
@@ -207,7 +226,7 @@ class Spec:
         self.root = root
         self.name = ""
         self.description = ""
-        self.variables: dict[str, Any] = {}
+        self.variables = Variables()
         self.inputs: tuple[InputDefinition, ...] = ()
         self.blocks: dict[str, Block] = {}
         self.layers: Body = ()

@@ -11,8 +11,8 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant, None where none is close.
 
     Close is a third of the word's letters in edits, or a common beginning of three
-    letters (`convolution` for `conv`). Case does not count. Of equally close
-    candidates the alphabetically first is taken, so that messages are stable.
+    letters (`convolution` for `conv`), which counts for less. Case does not count. Of
+    equally close candidates the alphabetically first is taken, so that messages are stable.
     """
     if not 0 < len(word) <= LONGEST:
         return None
@@ -22,11 +22,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     for candidate in candidates:
         known = candidate.lower()
         distance = _edits(typed, known, limit)
-        if min(len(typed), len(known)) >= 3 and (
-            typed.startswith(known) or known.startswith(typed)
-        ):
-            distance = min(distance, limit)
-        if distance <= limit and (best is None or (distance, candidate) < best):
+        begins = typed.startswith(known) or known.startswith(typed)
+        if distance > limit and begins and min(len(typed), len(known)) >= 3:
+            distance = limit + 1  # `con` is a slip for `conv` rather than for `concat`
+        elif distance > limit:
+            continue
+        if best is None or (distance, candidate) < best:
             best = (distance, candidate)
             limit = distance  # what is farther away need not be measured to the end
     return best[1] if best else None
