@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.diagnostics import Bag
 from cnnspec.expressions import Expr, Name
-from cnnspec.fields import LARGEST, Declared, Names, Refused
+from cnnspec.fields import Declared, Names, Refused
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import read_value
 from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
@@ -230,26 +230,12 @@ class _Explanation:
     def _value(self, violation: Violation) -> None:
         path, value = violation.path, violation.value
         node = locate(self.node, path)
-        verb, came = "gets", received(value)
-        if isinstance(node, Sequence):
-            came = list_of(len(node.items))
-        if isinstance(value, int) and abs(value) > LARGEST:
-            must = f"be at most {LARGEST:.0e}".replace("e+", "e")
-        else:
-            must = f"be {wanted(violation.schema)}"
-        is_expression = isinstance(node, Scalar) and node.kind == "an expression"
-        if is_expression and value is None:
-            came, help = "an expression", "names of layers are written as they are"
-        elif is_expression and isinstance(node, Scalar):
-            verb, help = "evaluates to", _expression_help(node.text, value)
-        else:
-            quoted = isinstance(node, Scalar) and not node.plain
-            help = help_for(value, violation.schema, quoted)
+        label, help = _received(node, value, violation.schema)
         self.bag.add(
             "CS107",
-            f"{_named(path, self.owner)} must {must}",
+            f"{_named(path, self.owner)} must be {wanted(violation.schema, value)}",
             node.span,
-            f"{verb} {came}",
+            label,
             notes=self.notes,
             help=help or self._default_help(path, value),
         )
@@ -353,6 +339,18 @@ def _refused(
             bag.add("CS107", message, child.span, label, notes=notes)
             return
     bag.add("CS107", f"{owner} does not take these fields", span, notes=notes)
+
+
+def _received(node: Node, value: Any, schema: Schema) -> tuple[str, str | None]:
+    """What stands at a node that has the wrong value, and how to put it right."""
+    if isinstance(node, Sequence):
+        return f"gets {list_of(len(node.items))}", None
+    if not isinstance(node, Scalar) or node.kind != "an expression":
+        quoted = isinstance(node, Scalar) and not node.plain
+        return f"gets {received(value)}", help_for(value, schema, quoted)
+    if value is None:
+        return "gets an expression", "names of layers are written as they are"
+    return f"evaluates to {received(value)}", _expression_help(node.text, value)
 
 
 def _expression_help(text: str, value: Any) -> str | None:

@@ -21,8 +21,14 @@ _BOOLEANS = {
 }
 
 
-def wanted(schema: Schema) -> str:
-    """What a schema takes: `an integer of at least 1, or a list of 1 to 3 integers`."""
+def wanted(schema: Schema, instead_of: Any = None) -> str:
+    """What a schema takes: `an integer of at least 1, or a list of 1 to 3 integers`.
+
+    Args:
+        instead_of: the refused value; the limit of all numbers is named where it passes it.
+    """
+    if type(instead_of) is int and instead_of > LARGEST:
+        return "at most 1e18"
     branches = alternatives(schema)
     if len(branches) > 1:
         return either([wanted(branch) for branch in branches])

@@ -23,6 +23,7 @@ from cnnspec.diagnostics import Bag, Diagnostic
 from cnnspec.fields import Declared
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
+from cnnspec.schema import explain
 from cnnspec.shared import SHARED
 from cnnspec.source import SourceFile, Span
 from cnnspec.yamltree import parse
@@ -212,6 +213,17 @@ def test_expressions_satisfy_every_field_until_they_are_evaluated() -> None:
         "window: {filters: $a, kernel: [$b, 3], bias: $(c > 1), rounding: $d, oops: 1}"
     )
     assert [d.code for d in explained(text)] == ["CS106"]
+
+
+@pytest.mark.parametrize("value", ["$a", "[a, $b]"])
+def test_edges_of_the_graph_are_no_expressions(value: str) -> None:
+    text = with_needed("with", value)
+    ((key, node),) = tree(text).items
+    bag = Bag()
+    explain(Window, node, "`window`", key.span, bag)
+    (found,) = bag.sorted()
+    assert quoted(text, found.span).startswith("$")
+    assert found.label == "gets an expression"
 
 
 def test_thousands_of_mistakes_in_one_mapping_are_not_all_read() -> None:
