@@ -248,18 +248,23 @@ class EntryReader:
                 self._unknown_argument(name, block)
             elif (value := read_value(child, self.bag)) is not None:
                 entry.given[name.text] = value
+        given = {name.text for name, _ in items}
         missing = [
-            f"`{argument.name}`"
-            for argument in block.args.values()
-            if argument.default is None
-            and not any(name.text == argument.name for name, _ in items)
+            name
+            for name, argument in block.args.items()
+            if argument.default is None and name not in given
         ]
         if missing:
+            from cnnspec.wording import listed
+
+            most = 5  # more names would hide the fact
+            shown = ", ".join(f"{name}: …" for name in missing[:most])
+            more = f" and {len(missing) - most} more" if len(missing) > most else ""
             self.bag.add(
                 "CS210",
-                f"block `{block.name}` needs {' and '.join(missing)}",
+                f"block `{block.name}` needs {listed(missing[:most])}{more}",
                 key.span,
-                help=f"give it: `{block.name}: {{{missing[0][1:-1]}: …}}`",
+                help=f"add `{shown}`" if items else f"write `{key.text}: {{{shown}}}`",
                 related=(Label(block.span, "the block's definition"),),
             )
         return entry

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cnnspec.source import Span
 
 MAX_LAYERS = 50_000
-MAX_VISITS = 4 * MAX_LAYERS  # entries that leave no node, such as empty blocks
+MAX_VISITS = 2 * MAX_LAYERS  # entries that leave no node, such as empty blocks
 MAX_NESTING = 100
 
 _MERGES = {
@@ -131,9 +131,6 @@ class _Expansion:
         return flow
 
     def _expand_entry(self, entry: Entry, flow: Edge, frame: _Frame) -> Edge:
-        self.visits += 1
-        if self.visits > MAX_VISITS:
-            self._too_many(entry.key_span, "passes the limit here", frame)
         if entry.source is not None:
             flow = self._find(entry.source, frame)
         kept = entry.when is None or self._flag(entry.when, frame)
@@ -157,6 +154,9 @@ class _Expansion:
     def _expand_once(
         self, entry: Entry, flow: Edge, frame: _Frame, rounds: int | None
     ) -> Edge:
+        self.visits += 1
+        if self.visits > MAX_VISITS:
+            self._too_many(entry.key_span, "passes the limit here", frame)
         if entry.trainable is not None and self._flag(entry.trainable, frame) is False:
             frame = frame._replace(trainable=False)
         if type(entry) is Operation:

@@ -75,7 +75,7 @@ class Findings:
         self._graph = graph
         self._file = file
         self._bag = bag
-        self._told: set[tuple[Span, Span]] = set()
+        self._told: set[tuple[object, ...]] = set()
 
     def unevaluable(self, fault: Unevaluable, scope: Scope) -> None:
         """A name that is missing because of an earlier fault is no second fault."""
@@ -91,9 +91,10 @@ class Findings:
 
         value = entry.given[field]
         source = self._source(value, scope)
-        if (value.node.span, source.span) in self._told:
+        key = (field, value.node.span, source.span)
+        if key in self._told:
             return
-        self._told.add((value.node.span, source.span))
+        self._told.add(key)
         found = Bag()
         explain_value(
             entry.op,
@@ -152,6 +153,11 @@ class Findings:
         self, remark: Remark, entry: Entry, inputs: tuple[Edge, ...], scope: Scope
     ) -> None:
         """Something about a layer and its inputs."""
+        # The same layer on the same shapes has the very same remark: a repeat says it once.
+        key = (id(remark), entry.key_span, scope.use and scope.use.key_span)
+        if key in self._told:
+            return
+        self._told.add(key)
         span, related = entry.key_span, self._producers(remark, inputs)
         if remark.field is not None and isinstance(entry, Operation):
             place = setting(entry, remark.field, scope)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from cnnspec.source import Span
     from cnnspec.spec import Entry
 
-MAX_TRIALS = (
-    40  # a trial is a whole check: bounded, so that no report takes over a second
-)
+# A trial is a whole check: both bounds keep a report under a second.
+MAX_TRIALS = 40
+MAX_WORK = 30_000  # layers in all trials together
 MAX_OFFERED = 3
 
 
@@ -43,7 +43,7 @@ def offer(
         size: layers in the network, which bounds the number of trials.
         check: checks a changed tree from the start, without remedies.
     """
-    trials = max(3, min(MAX_TRIALS, 20_000 // max(size, 1)))
+    trials = min(MAX_TRIALS, MAX_WORK // max(size, 1))
     before = bag.sorted()
     helps: dict[_Key, str] = {}
     for fault in faults:
