@@ -1,11 +1,12 @@
 """Code nodes enter; lines of Python leave, laid out as `ruff format` lays them out.
 
-A code node is a `str` - a name, dotted name, number, string literal or another expression
-too short to be split - or one of the tuples below.  The choice of groups and breaks is that
-of ruff's stable style, found by experiment; the tests compare the two on random code.
+A code node is a `str` - a name, dotted name, number, string literal or another
+expression too short to be split - or one of the tuples below.  The choice of groups and
+breaks is that of ruff's stable style; the tests compare the two on random code.
 
-Not covered, since generated programs don't need it: powers, subscripts longer than a line,
-tuples without parentheses, lambdas, conditions in comprehensions, strings of several lines.
+Not covered, since generated programs don't need it: powers, subscripts longer than a
+line, tuples without parentheses, lambdas, conditions in comprehensions, strings of
+several lines.
 """
 
 from __future__ import annotations
@@ -172,12 +173,12 @@ def statement(
     """A statement's lines.
 
     Args:
-        prefix: what stands before the code, as `"x = "`, `"return "` or `"if "`; nothing
-            before a call.
+        prefix: what stands before the code, as `"x = "`, `"return "` or `"if "`;
+            nothing before a call.
         code: the statement's value.
         indent: in columns.
-        comment: with its `# `.  It stands at the end of a statement of one line if the
-            width allows, else on the line above.
+        comment: with its `# `, or empty.  It stands at the end of a statement of one
+            line if the width allows, else on the line above.
         width: of a line with its indent, in columns.
         suffix: what stands after the code, as `":"`.
 
@@ -201,7 +202,8 @@ def signature(
 
     Args:
         name: of the function.
-        params: each with its annotation and default; `*` stands before keyword-only ones.
+        params: each with its annotation and default; `*` precedes keyword-only ones.
+            Without any, the head must fit on a line.
         indent: in columns.
         returns: the annotation of what it returns, a name; none if empty.
         width: of a line with its indent, in columns.
@@ -228,7 +230,7 @@ def _value(code: Code) -> Elements:
 
 
 def _breaks_at_its_ends(code: Binary) -> bool:
-    """Whether one operator stands between operands of which an outer one has brackets."""
+    """Whether one operator may be split at, or else brackets at an outer end."""
     terms = _terms(code)
     last = terms[-1][1]
     while isinstance(last, Binary):
@@ -318,7 +320,7 @@ def _lay(code: Argument, place: _Place) -> Elements:
 
 
 def _links(code: Code, place: _Place, before_dot: Elements) -> Elements:
-    """A chain of calls and attributes; what stands before the dots after calls is given."""
+    """A chain of calls and attributes, with what stands before dots after calls."""
     if isinstance(code, Call):
         func = _links(code.func, place, before_dot)
         if not code.args:

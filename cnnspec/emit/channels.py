@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.algebra import simplify, substitute
 from cnnspec.emit.render import holds
-from cnnspec.expressions import Binary, Expr, ExpressionError, Literal, Name, names
+from cnnspec.expressions import (
+    Binary,
+    Compare,
+    Conditional,
+    Expr,
+    ExpressionError,
+    Literal,
+    Name,
+    names,
+)
 
 if TYPE_CHECKING:
     from cnnspec.emit.definitions import Definition
@@ -125,6 +134,17 @@ def over_rounds(entering: list[Expr], leaving: list[Expr]) -> list[Expr]:
     before = Binary("-", INDEX, Literal(1))
     found += [simplify(substitute(last, {"index": before})) for last in leaving]
     return found
+
+
+def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
+    """`entering if index == 0 else rest`, where nothing simpler holds in every round."""
+    first = Compare(("==",), (INDEX, Literal(0)))
+    return [
+        Conditional(one, first, rest)
+        for one in entering
+        for rest in found
+        if one != rest
+    ]
 
 
 def parts(entering: list[Expr], count: int) -> list[Expr]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cnnspec.emit import channels
 from cnnspec.emit.call import Call, Code, Keyword, List, Tuple, signature
-from cnnspec.emit.definitions import Definition
 from cnnspec.emit.flow import Flow
 from cnnspec.emit.keras_walk import WRAPPED, KerasWalk
 from cnnspec.emit.model import (
@@ -53,7 +52,7 @@ def write_model(source: Source) -> str:
     body += [text.rstrip().split("\n") for text in helpers.values()]
     body += functions
     code = [line for part in body for line in part]
-    paths = frozen_paths(source)
+    paths = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
     frozen = Tuple(tuple(literal(f"{path}.") for path in paths))
     constants = write([Assign("FROZEN", frozen)], 0) if paths else []
     shapes = {

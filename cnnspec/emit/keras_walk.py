@@ -65,6 +65,7 @@ class KerasWalk(Walk):
         return f"layers.{function}", (Keyword("kernel_initializer", made),)
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
+        # A round is `.0`, not `[0]`: names become graph scopes, which take no brackets.
         path = f"{entry.name}{self.indexes()}" + (f".{suffix}" if suffix else "")
         if self.definition.block is not None:
             return f'f"{{name}}.{path}"'

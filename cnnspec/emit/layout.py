@@ -1,10 +1,11 @@
-"""A flat list of elements enters; lines no wider than asked for leave, where that can be.
+"""A flat list of elements enters; lines no wider than asked for leave, if they can.
 
-Elements are texts, places for a line break, and groups: a group is printed on one line if
-it fits there up to the next place that may break, else it is broken at its own places.
-Source: D. C. Oppen, "Prettyprinting" (1980), and P. Wadler, "A prettier printer".  The two
-kinds of parentheses that a statement's value may get are ruff's, whose stable style this
-follows; they are called the outer parentheses, and elements may depend on them.
+Elements are texts, places for a line break, and groups: a group is printed on one line
+if it fits there up to the next place that may break, else it is broken at its own
+places.  A statement's value may get parentheses in two ways, both ruff's; they are
+called the outer parentheses, and elements may depend on them.
+Source: D. C. Oppen, "Prettyprinting" (1980); P. Wadler, "A prettier printer" (2003);
+ruff's formatter for what the kinds of elements do when they are measured.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def block(content: Elements) -> Elements:
 
 
 def commas(items: list[Elements]) -> Elements:
-    """Items between commas; where they are broken, a comma follows the last of several."""
+    """Items between commas; if they break, a comma follows the last of several."""
     joined = [
         e for item in items for e in (*text(","), Element(Kind.LINE, " "), *item)
     ][2:]

@@ -60,7 +60,7 @@ def write_model(source: Source) -> str:
         body.append(_init_weights(source, sorted(kernels), modules))
     body += [module.lines for module in modules]
     frozen = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
-    constants = write([Assign("FROZEN", literal(frozen))], 0) if frozen else []
+    constants = write([Assign("FROZEN", literal(tuple(frozen)))], 0) if frozen else []
     code = [line for part in body for line in part]
     shapes = {
         name: _batched(source.graph.shape(edge))

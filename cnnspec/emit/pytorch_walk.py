@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.algebra import simplify
+from cnnspec.emit import statements
 from cnnspec.emit.call import (
     Argument,
     Call,
@@ -56,6 +58,7 @@ class TorchWalk(Walk):
         self.stored: dict[str, None] = {}  # names the forward reads as `self.name`
         self.read: set[str] = set()  # names the constructor reads
         self.modules: set[str] = set()  # such as nn.Conv2d, for initialisation
+        self.iterated: Entry | None = None  # whose rounds a `for` takes from its list
 
     def indent(self) -> int:
         return 2 * INDENT + INDENT * len(self.around)
@@ -72,13 +75,16 @@ class TorchWalk(Walk):
 
     def in_constructor(self, value: Value) -> Code:
         self.read |= used_names(value)
-        return render(value, self.spelling(value))
+        loops = self.loop_variables()
+        return render(value, {"index": loops[-1]} if loops else {})
 
     def register(self, entry: Entry, code: Code) -> str:
         if isinstance(code, Call) and isinstance(code.func, str):
             self.modules.add(code.func)
         self.registrations.append(Registration(entry, code, tuple(self.around)))
         loops = self.loop_variables()
+        if entry is self.iterated:
+            return entry.name
         self.read_loops.update(loops)
         return f"self.{entry.name}" + "".join(f"[{name}]" for name in loops)
 
@@ -139,6 +145,8 @@ class TorchWalk(Walk):
             whole = self.round_code(entry, rounds, flow, loop)
         except NoValue:
             items = self.first_and_rest(entry, rounds, flow, loop)
+            if items is None:
+                return None
         else:
             if whole is None:
                 return None
@@ -149,16 +157,40 @@ class TorchWalk(Walk):
         output = self.output_channels(entry, flow.channels)
         return Flow(Call(called, (flow.code,)), output, is_open=True)
 
+    def loop(
+        self, entry: Entry, flow: Flow, variable: str, occurrences: list[Occurrence]
+    ) -> Flow:
+        """A repeated operation is read as `for conv in self.conv`, unless `index` is."""
+        flow = self.close(flow, variable)
+        if not isinstance(entry, Operation):
+            return super().loop(entry, flow, variable, occurrences)
+        made, written = list(self.registrations), list(self.statements)
+        self.iterated = entry
+        result = super().loop(entry, flow, variable, occurrences)
+        self.iterated = None
+        plain = self.loop_variable() not in self.read_loops
+        if plain and len(self.registrations) == len(made) + 1:
+            return result
+        self.registrations[:], self.statements[:] = made, written
+        return super().loop(entry, flow, variable, occurrences)
+
+    def for_statement(
+        self, entry: Entry, loop: Loop, body: list[Statement]
+    ) -> Statement:
+        if entry is not self.iterated or loop.variable in self.read_loops:
+            return super().for_statement(entry, loop, body)
+        outer = "".join(f"[{name}]" for name in self.loop_variables())
+        return statements.For(entry.name, f"self.{entry.name}{outer}", body)
+
     def count_text(self, count: Value) -> str:
         return one_line(self.in_constructor(count))
 
     def rounds_of(self, code: Code, loop: Loop, values: str) -> Star:
-        name = loop.variable if loop.variable in self.read_loops else "_"
-        return Star(Comprehension(code, (For(name, values),)))
+        return Star(Comprehension(code, (For(loop_target(code, loop), values),)))
 
     def first_and_rest(
         self, entry: Entry, rounds: list[Occurrence], flow: Flow, loop: Loop
-    ) -> tuple[Argument, ...]:
+    ) -> tuple[Argument, ...] | None:
         """The first round enters with other channels than the rest."""
         before = [o for o in rounds if o.values["index"] == 0]
         after = [o for o in rounds if o.values["index"] > 0]
@@ -172,12 +204,14 @@ class TorchWalk(Walk):
             rest = self.round_code(entry, after, flow, loop)
         except NoValue:
             first, rest = self.round_code(entry, rounds, flow, loop, carry=True), None
-            assert first is not None
+            if first is None:
+                return None
             return (
                 self.rounds_of(first, loop, f"range({self.count_text(loop.count)})"),
             )
-        assert first is not None and rest is not None
-        if loop.variable in self.read_loops:
+        if first is None or rest is None:
+            return None
+        if loop_target(rest, loop) != "_":
             values = f"range(1, {self.count_text(loop.count)})"
         else:
             values = f"range({self.count_text(_less_one(loop.count))})"
@@ -196,7 +230,6 @@ class TorchWalk(Walk):
             return None
         kept, around = list(self.registrations), list(self.around)
         probing, self.probing = self.probing, not carry
-        self.read_loops.discard(loop.variable)
         self.around.append(loop)
         try:
             if isinstance(entry, Use):
@@ -206,20 +239,12 @@ class TorchWalk(Walk):
             site = Site(self, entry, nodes, flow.channels)
             steps = self.steps(site.instances[0].layer, site)
             made = self.registrations[len(kept) :]
-            self.read_loops.discard(loop.variable)
             if len(steps) != 1 or not steps[0].is_module:
                 return None
-            if "index" in self.read_in(made[0].code):
-                self.read_loops.add(loop.variable)
             return made[0].code
         finally:
             self.probing = probing
             self.registrations[:], self.around[:] = kept, around
-
-    def read_in(self, code: Code) -> set[str]:
-        """Loop variables in a code's text."""
-        text = one_line(code)
-        return {"index"} if "index" in text else set()
 
     def conditional(
         self,
@@ -231,7 +256,7 @@ class TorchWalk(Walk):
     ) -> Flow:
         """A module that some instances drop is an nn.Identity() in those."""
         if isinstance(entry, Operation | Use) and not self.loop_variables():
-            before, statements = list(self.registrations), list(self.statements)
+            before, written = list(self.registrations), list(self.statements)
             around = list(self.around)
             result = self.run_kept(entry, self.close(flow, variable), variable, kept)
             made = self.registrations[len(before) :]
@@ -244,7 +269,7 @@ class TorchWalk(Walk):
                 self.registrations[-1] = made[0]._replace(otherwise_identity=condition)
                 return result._replace(shape=None)
             self.registrations[:], self.around[:] = before, around
-            self.statements[:] = statements
+            self.statements[:] = written
         return super().conditional(entry, condition, flow, variable, kept)
 
     def constructor(self) -> list[Statement]:
@@ -267,8 +292,8 @@ def _place(statements: list[Statement], made: Registration, torch: TorchWalk) ->
         if isinstance(context, Loop):
             torch.read |= used_names(context.count)
             values = f"range({one_line(render(context.count, {}))})"
-            name = context.variable if context.variable in one_line(code) else "_"
-            code = Call("nn.ModuleList", (Generator(code, (For(name, values),)),))
+            clause = For(loop_target(code, context), values)
+            code = Call("nn.ModuleList", (Generator(code, (clause,)),))
         else:
             torch.read |= used_names(context.value)
             loops = [c.variable for c in around if isinstance(c, Loop)]
@@ -293,6 +318,12 @@ def _place(statements: list[Statement], made: Registration, torch: TorchWalk) ->
         body.append(If(condition, [Assign(target, code)]))
     else:
         body.append(Assign(target, code))
+
+
+def loop_target(code: Code, loop: Loop) -> str:
+    """The variable of a comprehension, `_` where its element does not read it."""
+    is_read = re.search(rf"\b{loop.variable}\b", one_line(code))
+    return loop.variable if is_read else "_"
 
 
 def _less_one(count: Value) -> Value:

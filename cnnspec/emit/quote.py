@@ -1,4 +1,4 @@
-"""Values and words from a spec enter; Python source that they can't break out of leaves."""
+"""Values and words from a spec enter; Python that they can't break out of leaves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def literal(value: Value) -> Code:
 
 
 def comment(words: str) -> str:
-    """The words on one line after `# `, each space between them one; nothing if empty."""
+    """The words on one line after `# `, one space between them; empty without any."""
     line = " ".join(words.split())
     return f"# {_printable(line)}" if line else ""
 

@@ -199,18 +199,19 @@ class Walk:
         inner = self.inside(loop)
         self.read_loops.discard(loop.variable)
         rounds = [o for o in occurrences if o.rounds != 0]
-        start = Flow(variable, self.round_channels(entry, flow, rounds))
+        found = self.round_channels(entry, flow, rounds)
+        found += channels.first_or_rest(flow.channels, found)
+        start = Flow(variable, found)
         result = self.run_once(entry, start, variable, rounds)
         self.close(result, variable, always=True)
-        code = self.in_forward(count)
-        self.leave(inner, lambda body: self.for_statement(loop, code, body))
+        self.leave(inner, lambda body: self.for_statement(entry, loop, body))
         return Flow(variable, result.channels)
 
     def for_statement(
-        self, loop: Loop, count: Code, body: list[Statement]
+        self, entry: Entry, loop: Loop, body: list[Statement]
     ) -> Statement:
         name = loop.variable if loop.variable in self.read_loops else "_"
-        return For(name, f"range({one_line(count)})", body)
+        return For(name, f"range({one_line(self.in_forward(loop.count))})", body)
 
     def loop_variable(self) -> str:
         depth = sum(isinstance(context, Loop) for context in self.around)
@@ -478,10 +479,10 @@ class Walk:
             self.statements.append(wrap(body))
 
     def indexes(self) -> str:
-        """`[{index}]` for each loop around, as f-strings of names take it."""
+        """`.{index}` for each loop around, as f-strings of names take it."""
         loops = self.loop_variables()
         self.read_loops.update(loops)
-        return "".join(f"[{{{name}}}]" for name in loops)
+        return "".join(f".{{{name}}}" for name in loops)
 
     def loop_variables(self) -> list[str]:
         return [c.variable for c in self.around if isinstance(c, Loop)]

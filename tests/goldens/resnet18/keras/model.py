@@ -50,7 +50,7 @@ def resnet18():
     x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
     x = layers.MaxPooling2D(3, strides=2, name="max_pool")(x)  # (N, 56, 56, 64)
     for index in range(2):
-        x = basic_block(x, 64, name=f"basic_block1[{index}]")
+        x = basic_block(x, 64, name=f"basic_block1.{index}")
     x = basic_block(x, 128, stride=2, name="basic_block2")  # (N, 28, 28, 128)
     x = basic_block(x, 128, name="basic_block3")
     x = basic_block(x, 256, stride=2, name="basic_block4")  # (N, 14, 14, 256)
