@@ -140,11 +140,12 @@ class TorchWalk(Walk):
         """`nn.Sequential` of the rounds, where a round is one module."""
         rounds = [o for o in occurrences if o.rounds != 0]
         loop = Loop(self.loop_variable(), self.count(entry, occurrences))
+        entering = flow
         flow = flow._replace(channels=self.round_channels(entry, flow, rounds))
         try:
             whole = self.round_code(entry, rounds, flow, loop)
         except NoValue:
-            items = self.first_and_rest(entry, rounds, flow, loop)
+            items = self.first_and_rest(entry, rounds, entering, flow, loop)
             if items is None:
                 return None
         else:
@@ -189,7 +190,12 @@ class TorchWalk(Walk):
         return Star(Comprehension(code, (For(loop_target(code, loop), values),)))
 
     def first_and_rest(
-        self, entry: Entry, rounds: list[Occurrence], flow: Flow, loop: Loop
+        self,
+        entry: Entry,
+        rounds: list[Occurrence],
+        entering: Flow,
+        flow: Flow,
+        loop: Loop,
     ) -> tuple[Argument, ...] | None:
         """The first round enters with other channels than the rest."""
         before = [o for o in rounds if o.values["index"] == 0]
@@ -200,9 +206,12 @@ class TorchWalk(Walk):
         try:
             if not always:  # in some instances there is no round at all
                 raise NoValue
-            first = self.round_code(entry, before, flow, loop)
+            self.definition.constants["index"] = 0
+            first = self.round_code(entry, before, entering, loop)
+            del self.definition.constants["index"]
             rest = self.round_code(entry, after, flow, loop)
         except NoValue:
+            self.definition.constants.pop("index", None)
             first, rest = self.round_code(entry, rounds, flow, loop, carry=True), None
             if first is None:
                 return None

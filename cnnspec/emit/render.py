@@ -7,10 +7,25 @@ from math import isinf
 from typing import Any, TypeAlias
 
 from cnnspec.algebra import simplify, substitute
+from cnnspec.emit import call
 from cnnspec.emit.call import Code, Tuple
 from cnnspec.emit.quote import literal
-from cnnspec.expressions import Expr, ExpressionError, Literal, Name, evaluate, names
+from cnnspec.expressions import (
+    Binary,
+    Call,
+    Compare,
+    Conditional,
+    Expr,
+    ExpressionError,
+    Literal,
+    Logic,
+    Name,
+    evaluate,
+    names,
+)
 from cnnspec.unparse import unparse
+
+SHORT = 30  # columns; what is longer may be broken over lines
 
 Value: TypeAlias = Any  # an Expr, a plain literal, or a tuple of Values
 
@@ -19,12 +34,32 @@ def render(value: Value, spelling: Mapping[str, str]) -> Code:
     """A value as code; `spelling` is how names are written where they differ."""
     if isinstance(value, Expr):
         changed = {n: Name(spelling[n]) for n in names(value) if n in spelling}
-        return unparse(substitute(value, changed) if changed else value)
+        return code_of(substitute(value, changed) if changed else value)
     if isinstance(value, tuple | list):
         return Tuple(tuple(render(item, spelling) for item in value))
     if isinstance(value, float) and isinf(value):
         return 'float("inf")' if value > 0 else 'float("-inf")'
     return literal(value)
+
+
+def code_of(expr: Expr) -> Code:
+    """An expression as code that can be laid out over lines, where it is long."""
+    text = unparse(expr)
+    if len(text) <= SHORT:
+        return text
+    match expr:
+        case Binary(op, left, right) if op != "**":
+            return call.Binary(op, (code_of(left), code_of(right)))
+        case Compare(ops, terms) if len(ops) == 1:
+            return call.Binary(ops[0], tuple(map(code_of, terms)))
+        case Logic(op, terms):
+            return call.Binary(op, tuple(map(code_of, terms)))
+        case Conditional(then, condition, otherwise):
+            return call.Conditional(*map(code_of, (then, condition, otherwise)))
+        case Call(function, arguments):
+            name = f"math.{function}" if function in ("ceil", "floor") else function
+            return call.Call(name, tuple(map(code_of, arguments)))
+    return text
 
 
 def used_names(value: Value) -> frozenset[str]:

@@ -157,6 +157,8 @@ class Walk:
         occurrences = self.occurrences(entry)
         kept = [o for o in occurrences if o.kept]
         output = flow
+        if not any(o.rounds != 0 for o in kept):
+            kept = []  # repeated not once in any instance
         if kept and len(kept) == len(occurrences):
             output = self.run_kept(entry, flow, variable, kept)
         elif kept:

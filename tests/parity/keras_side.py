@@ -1,0 +1,112 @@
+"""Runs generated Keras models on the weights and inputs that pytorch_side wrote.
+
+`python keras_side.py FOLDER`: writes shapes, counts and outputs beside each model.
+"""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+NAMES = {
+    "weight": "kernel",
+    "bias": "bias",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+NORM = {"weight": "gamma", "bias": "beta"}
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"model_{path.parent.parent.name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def to_keras(value):
+    """Kernels (O, I, spatial...) to (spatial..., I, O); vectors stay."""
+    if value.ndim <= 1:
+        return value
+    axes = (*range(2, value.ndim), 1, 0)
+    return value.transpose(axes)
+
+
+def set_weights(model, weights):
+    by_layer = {}
+    for key, value in weights.items():
+        path, _, name = key.rpartition(".")
+        if name != "num_batches_tracked":
+            by_layer.setdefault(path, {})[name] = value
+    for path, values in by_layer.items():
+        layer = model.get_layer(path)
+        names = NAMES | NORM if "running_mean" in values else NAMES
+        for name, value in values.items():
+            variable = getattr(layer, names[name])
+            variable.assign(to_keras(value))
+    unset = {w.path.rpartition("/")[0] for w in model.weights} - set(by_layer)
+    assert not unset, unset
+
+
+def channels_last(value):
+    return np.moveaxis(value, 1, -1) if value.ndim > 2 else value
+
+
+def channels_first(value, sizes):
+    return np.moveaxis(value, -1, 1) if value.ndim > 2 else value
+
+
+def run(folder):
+    facts = json.loads((folder / "facts.json").read_text())
+    module = load(folder / "keras" / "model.py")
+    build = getattr(module, facts["function"])
+    model = build(training=True) if facts["heads"] else build()
+    set_weights(model, np.load(folder / "weights.npz"))
+    serving = model
+    if facts["heads"]:
+        serving = build()
+        set_weights_by_name(serving, model)
+    inputs = np.load(folder / "inputs.npz")
+    drawn = [
+        channels_last(inputs[n]) if facts["maps"][n] else inputs[n] for n in facts["inputs"]
+    ]
+    found = serving(drawn[0] if len(drawn) == 1 else drawn, training=False)
+    found = found if isinstance(found, dict) else {"output": found}
+    found = {
+        n: channels_first(np.asarray(v), None) if facts["maps"].get(n) else np.asarray(v)
+        for n, v in found.items()
+    }
+    learned = [w for w in model.weights if "moving_" not in w.path]
+    trainable = [w for w in model.trainable_weights]
+    result = {
+        "params": sum(int(np.prod(w.shape)) for w in learned),
+        "trainable_params": sum(int(np.prod(w.shape)) for w in trainable),
+        "outputs": {n: list(v.shape[1:]) for n, v in found.items()},
+    }
+    (folder / "keras.json").write_text(json.dumps(result))
+    np.savez(folder / "keras.npz", **found)
+
+
+def set_weights_by_name(target, source):
+    values = {w.path: w.numpy() for w in source.weights}
+    for weight in target.weights:
+        weight.assign(values[weight.path])
+
+
+def main():
+    for folder in sorted(Path(sys.argv[1]).iterdir()):
+        try:
+            run(folder)
+        except Exception as error:
+            (folder / "keras.json").write_text(json.dumps({"error": repr(error)}))
+        keras.utils.clear_session()
+
+
+if __name__ == "__main__":
+    main()
