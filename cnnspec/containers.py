@@ -129,7 +129,7 @@ def _settle(reader: EntryReader, key: Scalar, given: dict[str, Value]) -> Declar
         reader.bag.add(
             "CS205",
             f"a field of {owner} may use `vars` only",
-            fault.node.span,
+            fault.span,
             fault.error.message,
         )
         done = None

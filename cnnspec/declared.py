@@ -122,4 +122,4 @@ def report(fault: Unevaluable, bag: Bag, variables: Variables) -> None:
     """Puts an expression's failure into the bag, unless a broken variable explains it."""
     error = fault.error
     if not (error.code == UNKNOWN_NAME and variables.broken):
-        bag.add(error.code, error.message, fault.node.span, help=error.help)
+        bag.add(error.code, error.message, fault.span, help=error.help)

@@ -127,7 +127,10 @@ class _Expansion:
             span = body[0].key_span if body else self.spec.root.span
             self.findings.too_deep(span, MAX_NESTING, frame.scope)
         for entry in body:
-            flow = self._expand_entry(entry, flow, frame)
+            output = self._expand_entry(entry, flow, frame)
+            frame.outputs[entry] = output
+            if type(entry) is not Head:  # a head taps the flow and leaves it going
+                flow = output
         return flow
 
     def _expand_entry(self, entry: Entry, flow: Edge, frame: _Frame) -> Edge:
@@ -148,7 +151,6 @@ class _Expansion:
             if rounds == 0:
                 times = 0 if kept else None
                 self._record(entry, frame, frame.values, kept, times, (flow,), flow)
-        frame.outputs[entry] = output
         return output
 
     def _expand_once(
@@ -298,8 +300,7 @@ class _Expansion:
         output = self._nested(entry.layers, flow, inner)
         self.graph.heads[entry.name] = entry
         self._record(entry, frame, frame.values, True, None, (flow,), output)
-        frame.outputs[entry] = output
-        return flow
+        return output
 
     def _add_node(
         self,

@@ -35,6 +35,7 @@ class ExpressionError(Exception):
     Attributes:
         code, message, help: as in Diagnostic.
         at: start and end (exclusive) in the scalar's text, None where unknown.
+        name: the unknown name (CS203), else empty.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class ExpressionError(Exception):
         message: str,
         help: str | None = None,
         at: tuple[int, int] | None = None,
+        name: str = "",
     ) -> None:
         super().__init__(message)
+        self.name = name
         self.code = code
         self.message = message
         self.help = help
@@ -277,7 +280,7 @@ def unknown_name(name: str, known: Iterable[str]) -> ExpressionError:
     elif known:
         shown = known if len(known) <= 12 else [*known[:12], "…"]
         help = f"known here: {', '.join(shown)}"
-    return ExpressionError("CS203", f"unknown name `{name}`", help)
+    return ExpressionError("CS203", f"unknown name `{name}`", help, name=name)
 
 
 def describe(value: Value) -> str:

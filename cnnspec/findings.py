@@ -82,7 +82,7 @@ class Findings:
         error = fault.error
         if not (scope.incomplete and error.code == UNKNOWN_NAME):
             notes = self._notes(scope)
-            span = fault.node.span
+            span = fault.span
             self._bag.add(error.code, error.message, span, notes=notes, help=error.help)
 
     def refused(self, entry: Operation, field: str, plain: Any, scope: Scope) -> None:

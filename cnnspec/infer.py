@@ -66,10 +66,9 @@ class Inference:
 
 
 def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
+    least, most = layer.arity
+    assert least <= len(inputs) and (most is None or len(inputs) <= most), layer.op
     try:
-        least, most = layer.arity
-        if len(inputs) < least or (most is not None and len(inputs) > most):
-            raise Misfit(_wrong_count(layer, len(inputs)))
         outputs = layer.infer(inputs)
     except Misfit as misfit:
         return Result((None,) * layer.ports, 0, 0, None, (misfit.remark,))
@@ -79,17 +78,6 @@ def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
         layer.macs(inputs, outputs),
         layer.reach(inputs),
         tuple(layer.remarks(inputs)),
-    )
-
-
-def _wrong_count(layer: Layer, count: int) -> Remark:
-    least, most = layer.arity
-    wanted = f"{least}" if least == most else f"at least {least}"
-    return Remark(
-        "CS307",
-        f"`{layer.op}` takes {wanted} input{'s' if wanted != '1' else ''}",
-        f"gets {count}",
-        help=f"name the others: `{layer.op}: {{with: [name]}}`" if least > 1 else None,
     )
 
 

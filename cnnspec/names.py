@@ -86,8 +86,8 @@ def check_name(name: object, kind: str, span: Span, bag: Bag) -> bool:
             f"this is no name for a {kind}",
             span,
             f"gets {_shown(name)}",
-            help="a name is lowercase letters, digits and `_`, and begins with a letter; "
-            f"{_suggested(name)}at most {LONGEST_NAME} characters",
+            help=f"{_suggested(name)}a name is lowercase letters, digits and `_`, begins "
+            f"with a letter and has at most {LONGEST_NAME} characters",
         )
         return False
     if name in RESERVED:
@@ -112,9 +112,7 @@ def _suggested(name: object) -> str:
         return ""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     tried = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")[:LONGEST_NAME]
-    return (
-        f"such as `{tried}`; " if _NAME.match(tried) and tried not in RESERVED else ""
-    )
+    return f"write `{tried}`; " if _NAME.match(tried) and tried not in RESERVED else ""
 
 
 def camel(name: str) -> str:

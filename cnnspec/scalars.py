@@ -177,6 +177,12 @@ def parse(text: str, span: Span, bag: Bag) -> Expr | None:
         return None
 
 
+def place_of_name(node_text: str, span: Span, name: str) -> Span:
+    """Where a name first stands in the scalar of an expression."""
+    found = re.search(rf"(?<![\w.\"']){re.escape(name)}(?![\w\"'])", node_text)
+    return _place(node_text, span, found.span() if found else None)
+
+
 def remedy(text: str) -> str | None:
     """The expression that a text with a `$` was probably meant to be, ready to paste.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnspec.expressions import names, unknown_name
 from cnnspec.spec import Block, Body, Broken, Entry, Operation, Residual, Use, walk
+from cnnspec.values import place_of
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
@@ -51,7 +52,8 @@ def _check_values(values: Iterable[Value], known: frozenset[str], bag: Bag) -> N
         for expr, node in value.expressions():
             for name in sorted(names(expr) - known):
                 error = unknown_name(name, known)
-                bag.add(error.code, error.message, node.span, help=error.help)
+                place = place_of(error, node)
+                bag.add(error.code, error.message, place, help=error.help)
 
 
 def refuse_recursion(blocks: dict[str, Block], bag: Bag) -> None:

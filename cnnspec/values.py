@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec import yamltree
 from cnnspec.expressions import Expr, ExpressionError, Name, evaluate
-from cnnspec.scalars import TEXT, classify, parse
+from cnnspec.scalars import TEXT, classify, parse, place_of_name
 from cnnspec.yamltree import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
+    from cnnspec.source import Span
 
 Plain = Any  # None, bool, int, float, str, list or dict of them
 
@@ -51,6 +52,18 @@ class Unevaluable(Exception):
         super().__init__(error.message)
         self.error = error
         self.node = node
+
+    @property
+    def span(self) -> Span:
+        """The unknown name, or the whole expression."""
+        return place_of(self.error, self.node)
+
+
+def place_of(error: ExpressionError, node: Node) -> Span:
+    """The smallest part of an expression's scalar that shows the error."""
+    if error.name and isinstance(node, Scalar):
+        return place_of_name(node.text, node.span, error.name)
+    return node.span
 
 
 def read_value(node: Node, bag: Bag, text: bool = False) -> Value | None:

@@ -211,8 +211,9 @@ def _unjoinable(first: Shape, shape: Shape, port: int) -> Remark:
             "concat", first, shape, port, f"takes {describe(first)}", None
         )
     sizes = list(map(str, first.sizes))
-    sizes[0 if first.layout == MAPS else -1] = "any"
-    return _unmergeable("concat", first, shape, port, f"takes {'x'.join(sizes)}", None)
+    sizes[0 if first.layout == MAPS else -1] = "C"
+    wanted = f"takes {'x'.join(sizes)} with any C"
+    return _unmergeable("concat", first, shape, port, wanted, None)
 
 
 def _unmergeable(
