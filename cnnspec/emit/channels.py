@@ -36,12 +36,11 @@ def of_operation(
     definition: Definition, entry: Operation, inputs: list[list[Expr]]
 ) -> list[Expr]:
     """Candidates for an operation's output: its own size, or one of its inputs, or their sum."""
-    found: list[Expr] = []
     for field in SIZED_BY:
         if field in entry.given:
             value = definition.bound(entry.given[field])
-            found.append(value if isinstance(value, Expr) else Literal(value))
-    return [*found, *merged(inputs)]
+            return [value if isinstance(value, Expr) else Literal(value)]
+    return merged(inputs)
 
 
 def merged(inputs: list[list[Expr]]) -> list[Expr]:
@@ -134,6 +133,19 @@ def over_rounds(entering: list[Expr], leaving: list[Expr]) -> list[Expr]:
     before = Binary("-", INDEX, Literal(1))
     found += [simplify(substitute(last, {"index": before})) for last in leaving]
     return found
+
+
+def after_rounds(entering: list[Expr], leaving: list[Expr], count: Expr) -> list[Expr]:
+    """Candidates for what leaves the last round."""
+    found = []
+    for first in entering:
+        for last in leaving:
+            growth = simplify(Binary("-", last, first))
+            if not names(growth) & {"index"} and growth != Literal(0):
+                grown = Binary("*", count, growth)
+                found.append(simplify(Binary("+", first, grown)))
+    last_index = Binary("-", count, Literal(1))
+    return found + [simplify(substitute(e, {"index": last_index})) for e in leaving]
 
 
 def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:

@@ -10,6 +10,7 @@ from cnnspec.emit.call import Code, Dict
 from cnnspec.emit.definitions import Definition
 from cnnspec.emit.quote import docstring
 from cnnspec.emit.render import render, used_names
+from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import Assign, Statement
 from cnnspec.emit.walk import Walk
 from cnnspec.spec import INPUT, Body, Entry, walk
@@ -194,5 +195,18 @@ def logits_entries(
             continue
         values = node.layer.values
         if node.layer.op == wanted or values.get("activation") == wanted:
+            if len(graph.occurrences[node.entry]) > 1:
+                raise _shared_end(node.entry, wanted, loss)
             found.add(node.entry)
     return frozenset(found), True
+
+
+def _shared_end(entry: Entry, activation: str, loss: str | None) -> Inexpressible:
+    """The model ends in logits, and this layer stands elsewhere in it, too."""
+    fault = Inexpressible(
+        "CS502",
+        f"the final {activation} before `{loss}` stands in a layer that is used more than once",
+        f"move the last {activation} out of the block or repeat: the model ends in logits",
+    )
+    fault.entry = entry
+    return fault

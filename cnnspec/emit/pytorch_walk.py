@@ -20,10 +20,11 @@ from cnnspec.emit.call import (
     one_line,
 )
 from cnnspec.emit.flow import Condition, Flow, Loop
+from cnnspec.emit.numbers import NoValue
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Site, Step
 from cnnspec.emit.statements import INDENT, Assign, If, Statement
-from cnnspec.emit.walk import NoValue, Walk
+from cnnspec.emit.walk import Walk
 from cnnspec.expressions import Binary, Literal, Name
 from cnnspec.names import camel
 from cnnspec.spec import Entry, Operation, Use, walk

@@ -19,6 +19,7 @@ from cnnspec.shapes import Shape
 if TYPE_CHECKING:
     from cnnspec.emit.walk import Walk
     from cnnspec.graph import Node, Occurrence
+    from cnnspec.source import Span
     from cnnspec.spec import Entry
 
 __all__ = ["Inexpressible", "Instance", "Site", "Step", "Value"]
@@ -42,13 +43,22 @@ class Step(NamedTuple):
 
 
 class Inexpressible(Exception):
-    """The target cannot say this (CS5nn)."""
+    """The target cannot say this (CS5nn); `entry` is where it was met."""
 
     def __init__(
         self, code: str, message: str, help: str, field: str | None = None
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.help, self.field = code, message, help, field
+        self.entry: Entry | None = None
+
+    @property
+    def span(self) -> Span:
+        """The field at fault, else the operation."""
+        assert self.entry is not None
+        given = getattr(self.entry, "given", {}).get(self.field)
+        span: Span = given.node.span if given is not None else self.entry.key_span
+        return span
 
 
 class Site:

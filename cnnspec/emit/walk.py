@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.emit import channels
+from cnnspec.emit import channels, containers
 from cnnspec.emit.call import WIDTH, Code, one_line
 from cnnspec.emit.definitions import Definition
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.render import Value, holds, shortest, used_names
+from cnnspec.emit.numbers import pick
+from cnnspec.emit.render import Value, used_names
 from cnnspec.emit.site import Inexpressible, Instance, Site, Step
 from cnnspec.emit.statements import Assign, For, If, Statement
-from cnnspec.expressions import Expr, Literal, Name
+from cnnspec.emit.target import Target
+from cnnspec.expressions import Expr, Literal
 from cnnspec.spec import (
     INPUT,
     Body,
@@ -33,18 +35,13 @@ from cnnspec.spec import (
 
 if TYPE_CHECKING:
     from cnnspec.graph import Graph, Node, Occurrence
-    from cnnspec.layers.layer import Layer
     from cnnspec.shapes import Shape
     from cnnspec.spec import Block
 
 FLOW = "x"  # the variable of the main flow
 
 
-class NoValue(Exception):
-    """A number differs between instances, and no expression gives it."""
-
-
-class Walk:
+class Walk(Target):
     """Writes one definition's forward.
 
     Args:
@@ -52,10 +49,6 @@ class Walk:
         plain: entries whose activation is left to the loss: the model ends in logits.
         comments: write shapes behind statements.
     """
-
-    target = ""
-    fuses = True  # elementwise layers share their producer's line
-    train_condition = ""
 
     def __init__(
         self,
@@ -81,38 +74,6 @@ class Walk:
         self.commented: Shape | None = None
         self.read_loops: set[str] = set()
         self.channels_of: dict[Entry, list[Expr]] = {}
-
-    # What a target says.
-
-    def steps(self, layer: Layer, site: Site) -> list[Step]:
-        raise NotImplementedError
-
-    def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
-        raise NotImplementedError
-
-    def repeated(
-        self, entry: Entry, occurrences: list[Occurrence], flow: Flow
-    ) -> Flow | None:
-        """A repeat as one call; None where the target writes a loop."""
-        raise NotImplementedError
-
-    def in_forward(self, value: Value) -> Code:
-        raise NotImplementedError
-
-    def in_constructor(self, value: Value) -> Code:
-        raise NotImplementedError
-
-    def register(self, entry: Entry, code: Code) -> str:
-        raise NotImplementedError
-
-    def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
-        raise NotImplementedError
-
-    def layer_name(self, entry: Entry, suffix: str) -> str:
-        raise NotImplementedError
-
-    def shape_comment(self, shape: Shape) -> str:
-        raise NotImplementedError
 
     def conditional(
         self,
@@ -151,6 +112,24 @@ class Walk:
         return flow
 
     def run_entry(self, entry: Entry, flow: Flow, variable: str) -> Flow:
+        try:
+            return self.run(entry, flow, variable)
+        except Inexpressible as fault:
+            if fault.entry is None:
+                fault.entry = entry
+            raise
+
+    def pick(
+        self,
+        entry: Entry,
+        occurrences: list[Occurrence],
+        wanted: list[Any],
+        found: list[Value],
+    ) -> Value:
+        """A value that is what is wanted in each occurrence (see `Site.number`)."""
+        return pick(self, entry, occurrences, wanted, found)
+
+    def run(self, entry: Entry, flow: Flow, variable: str) -> Flow:
         if entry.source is not None:
             self.close(flow, variable)
             flow = self.find(entry.source)
@@ -169,6 +148,9 @@ class Walk:
             return output
         if occurrences:
             candidates = output.channels + flow.channels
+            if entry.repeat is not None and kept:
+                candidates = self.after_repeat(entry, flow, kept) + candidates
+                occurrences = [o for o in occurrences if _ends(o)]
             valid = channels.valid(self.graph, candidates, occurrences)
             output = output._replace(
                 channels=valid, shape=self.common_shape(occurrences)
@@ -234,6 +216,14 @@ class Walk:
         leaving = self.output_channels(entry, flow.channels)
         return channels.over_rounds(flow.channels, leaving)
 
+    def after_repeat(
+        self, entry: Entry, flow: Flow, occurrences: list[Occurrence]
+    ) -> list[Expr]:
+        count = self.count(entry, occurrences)
+        leaving = self.output_channels(entry, flow.channels)
+        times = count if isinstance(count, Expr) else Literal(count)
+        return channels.after_rounds(flow.channels, leaving, times)
+
     def output_channels(self, entry: Entry, entering: list[Expr]) -> list[Expr]:
         if isinstance(entry, Operation):
             return channels.of_operation(self.definition, entry, [entering])
@@ -253,11 +243,11 @@ class Walk:
             output = self.output_channels(entry, flow.channels)
             return Flow(step.apply(flow.code), output, is_open=True)
         if isinstance(entry, Residual):
-            return self.residual(entry, flow, variable, occurrences)
+            return containers.residual(self, entry, flow, variable, occurrences)
         if isinstance(entry, Parallel):
-            return self.parallel(entry, flow, variable, occurrences)
+            return containers.parallel(self, entry, flow, variable, occurrences)
         assert isinstance(entry, Head)
-        return self.head(entry, flow, variable)
+        return containers.head(self, entry, flow, variable)
 
     def operation(
         self, entry: Operation, flow: Flow, variable: str, occurrences: list[Occurrence]
@@ -315,106 +305,6 @@ class Walk:
     def room(self, variable: str) -> int:
         """Columns for an expression in a statement that stands here."""
         return WIDTH - self.indent() - max(len(variable) + 3, len("return "))
-
-    def indent(self) -> int:
-        raise NotImplementedError
-
-    def residual(
-        self, entry: Residual, flow: Flow, variable: str, occurrences: list[Occurrence]
-    ) -> Flow:
-        flow = self.close(flow, variable)
-        joined = [o for o in occurrences if o.node is not None]
-        if not joined:
-            return self.run_list(entry.body, flow, variable)
-        name = self.allocate("shortcut")
-        always = len(joined) == len(occurrences)
-        shortcut = flow
-        if always:
-            shortcut = self.run_list(entry.shortcut, flow, name)
-        shortcut = self.close(shortcut, name)
-        if shortcut.code == variable:
-            self.statements.append(Assign(name, variable))
-            shortcut = shortcut._replace(code=name)
-        body = self.close(self.run_list(entry.body, flow, variable), variable)
-        if always:
-            result = self.layer(entry, False, [body, shortcut], variable, joined)
-        else:
-            assert entry.connect is not None
-            condition = self.definition.bound(entry.connect)
-            result = self.joined_if(entry, condition, body, shortcut, variable, joined)
-        self.live.discard(name)
-        found = channels.merged([body.channels, shortcut.channels])
-        return result._replace(channels=found)
-
-    def joined_if(
-        self,
-        entry: Residual,
-        condition: Value,
-        body: Flow,
-        shortcut: Flow,
-        variable: str,
-        joined: list[Occurrence],
-    ) -> Flow:
-        """The sum under an `if`, with the shortcut's own layers."""
-        if body.code != variable:
-            self.statements.append(Assign(variable, body.code))
-        inner = self.inside(Condition(condition))
-        name = str(shortcut.code)
-        shortcut = self.close(self.run_list(entry.shortcut, shortcut, name), name)
-        body = body._replace(code=variable)
-        result = self.layer(entry, False, [body, shortcut], variable, joined)
-        self.close(result, variable, always=True)
-        self.leave(inner, lambda found: If(self.in_forward(condition), found))
-        return Flow(variable, body.channels)
-
-    def parallel(
-        self, entry: Parallel, flow: Flow, variable: str, occurrences: list[Occurrence]
-    ) -> Flow:
-        flow = self.close(flow, variable)
-        names = [self.allocate(f"branch{i + 1}") for i in range(len(entry.branches))]
-        starts = [flow] * len(entry.branches)
-        if entry.split:
-            starts = self.split(entry, flow, names, occurrences)
-        ends = []
-        for branch, start, name in zip(entry.branches, starts, names, strict=True):
-            ends.append(self.close(self.run_list(branch, start, name), name))
-        result = self.layer(entry, False, ends, variable, occurrences)
-        self.live.difference_update(names)
-        return result._replace(channels=channels.merged([end.channels for end in ends]))
-
-    def split(
-        self,
-        entry: Parallel,
-        flow: Flow,
-        names: list[str],
-        occurrences: list[Occurrence],
-    ) -> list[Flow]:
-        """Each branch its part of the channels."""
-        nodes = [(self.split_node(o), o) for o in occurrences if o.node is not None]
-        site = Site(self, entry, nodes, flow.channels)
-        (step,) = self.steps(site.instances[0].layer, site)
-        self.statements.append(Assign(", ".join(names), step.apply(flow.code)))
-        return [Flow(name, channels.parts(flow.channels, len(names))) for name in names]
-
-    def split_node(self, occurrence: Occurrence) -> Node:
-        """The node before the branches of a parallel container that splits."""
-        assert occurrence.node is not None
-        path = f"{occurrence.node.path}.split"
-        return next(node for node in self.graph.nodes if node.path == path)
-
-    def head(self, entry: Head, flow: Flow, variable: str) -> Flow:
-        flow = self.close(flow, variable)
-        inner = (
-            None if entry.serve else self.inside(Condition(Name(self.train_condition)))
-        )
-        result = self.run_list(entry.layers, flow, entry.name)
-        self.close(result, entry.name, always=True)
-        if inner is not None:
-            self.leave(inner, lambda body: If(self.train_condition, body))
-        self.variables[entry] = entry.name
-        return flow
-
-    # Variables and statements.
 
     def close(self, flow: Flow, variable: str, always: bool = False) -> Flow:
         """Puts an open expression into a variable; `always`: into this one."""
@@ -497,42 +387,8 @@ class Walk:
         self.read_loops.add(loops[-1])
         return {"index": loops[-1]}
 
-    def pick(
-        self,
-        entry: Entry,
-        occurrences: list[Occurrence],
-        wanted: list[Any],
-        found: list[Any],
-    ) -> Value:
-        """A value that is what is wanted in each occurrence (see Site.number)."""
-        scopes = [occurrence.values for occurrence in occurrences]
-        fitting = [value for value in found if holds(value, wanted, scopes)]
-        symbolic = [value for value in fitting if used_names(value)]
-        if symbolic:
-            return shortest(symbolic)
-        if all(want == wanted[0] for want in wanted):
-            return wanted[0]
-        return self.carry(entry, occurrences, wanted)
 
-    def carry(
-        self, entry: Entry, occurrences: list[Occurrence], wanted: list[Any]
-    ) -> Value:
-        """A number that no expression gives, as an argument of the definition."""
-        if self.probing:
-            raise NoValue
-        by_scope: dict[Any, Any] = {}
-        for occurrence, want in zip(occurrences, wanted, strict=True):
-            if by_scope.setdefault(occurrence.scope, want) != want:
-                raise Inexpressible(
-                    "CS501",
-                    f"a size of `{entry.key}` differs between the rounds of its repeat, and "
-                    f"{self.target} source has no expression for that",
-                    "write the rounds as layers of their own",
-                )
-        extras = self.definition.extras
-        for name, known in extras.items():
-            if known == by_scope:
-                return Name(name)
-        name = self.allocate(f"{entry.name}_size")
-        extras[name] = by_scope
-        return Name(name)
+def _ends(occurrence: Occurrence) -> bool:
+    """Whether it is the last round of its repeat."""
+    rounds = occurrence.rounds
+    return not rounds or occurrence.values["index"] == rounds - 1

@@ -1,0 +1,60 @@
+"""Numbers that differ between instances: what is wanted enters, a value for all leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnspec.emit.render import Value, holds, shortest, used_names
+from cnnspec.emit.site import Inexpressible
+from cnnspec.expressions import Name
+
+if TYPE_CHECKING:
+    from cnnspec.emit.walk import Walk
+    from cnnspec.graph import Occurrence
+    from cnnspec.spec import Entry
+
+
+class NoValue(Exception):
+    """A number differs between instances, and no expression gives it."""
+
+
+def pick(
+    walk: Walk,
+    entry: Entry,
+    occurrences: list[Occurrence],
+    wanted: list[Any],
+    found: list[Any],
+) -> Value:
+    """A value that is what is wanted in each occurrence (see Site.number)."""
+    scopes = [occurrence.values for occurrence in occurrences]
+    fitting = [value for value in found if holds(value, wanted, scopes)]
+    symbolic = [value for value in fitting if used_names(value)]
+    if symbolic:
+        return shortest(symbolic)
+    if all(want == wanted[0] for want in wanted):
+        return wanted[0]
+    return carry(walk, entry, occurrences, wanted)
+
+
+def carry(
+    walk: Walk, entry: Entry, occurrences: list[Occurrence], wanted: list[Any]
+) -> Value:
+    """A number that no expression gives, as an argument of the definition."""
+    if walk.probing:
+        raise NoValue
+    by_scope: dict[Any, Any] = {}
+    for occurrence, want in zip(occurrences, wanted, strict=True):
+        if by_scope.setdefault(occurrence.scope, want) != want:
+            raise Inexpressible(
+                "CS501",
+                f"a size of `{entry.key}` differs between the rounds of its repeat, and "
+                f"{walk.target} source has no expression for that",
+                "write the rounds as layers of their own",
+            )
+    extras = walk.definition.extras
+    for name, known in extras.items():
+        if known == by_scope:
+            return Name(name)
+    name = walk.allocate(f"{entry.name}_size")
+    extras[name] = by_scope
+    return Name(name)
