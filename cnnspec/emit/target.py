@@ -24,14 +24,15 @@ class Target:
     train_condition = ""
 
     def indent(self) -> int:
+        """Columns that a statement of the forward is indented by here."""
         raise NotImplementedError
 
-    # Variables and statements.
-
     def steps(self, layer: Layer, site: Site) -> list[Step]:
+        """The layer's own emission for this target."""
         raise NotImplementedError
 
     def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
+        """The call of a block."""
         raise NotImplementedError
 
     def repeated(
@@ -41,19 +42,25 @@ class Target:
         raise NotImplementedError
 
     def in_forward(self, value: Value) -> Code:
+        """A value as the forward reads it, such as `self.stride` in PyTorch."""
         raise NotImplementedError
 
     def in_constructor(self, value: Value) -> Code:
+        """A value as the place that makes modules reads it."""
         raise NotImplementedError
 
     def register(self, entry: Entry, code: Code) -> str:
+        """Makes a module an attribute; returns how the forward calls it."""
         raise NotImplementedError
 
     def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
+        """A layer's function and its further arguments, with the entry's `init`."""
         raise NotImplementedError
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
+        """The name of a layer as a literal or an f-string."""
         raise NotImplementedError
 
     def shape_comment(self, shape: Shape) -> str:
+        """As in `(N, 64, 56, 56)`."""
         raise NotImplementedError
