@@ -1,12 +1,14 @@
 """Runs generated Keras models on the weights and inputs that pytorch_side wrote.
 
-`python keras_side.py FOLDER`: writes shapes, counts and outputs beside each model.
+`python keras_side.py FOLDER`: waits for a line on standard input, then writes shapes, counts
+and outputs beside each model.
 """
 
 import importlib.util
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -54,12 +56,36 @@ def set_weights(model, weights):
     assert not unset, unset
 
 
+def set_weights_by_name(target, source):
+    values = {w.path: w.numpy() for w in source.weights}
+    for weight in target.weights:
+        weight.assign(values[weight.path])
+
+
 def channels_last(value):
     return np.moveaxis(value, 1, -1) if value.ndim > 2 else value
 
 
-def channels_first(value, sizes):
-    return np.moveaxis(value, -1, 1) if value.ndim > 2 else value
+def outputs_of(model, facts, drawn, training=False):
+    """Outputs by name, channels first."""
+    inputs = [
+        channels_last(drawn[n]) if facts["maps"][n] else drawn[n] for n in facts["inputs"]
+    ]
+    found = model(inputs[0] if len(inputs) == 1 else inputs, training=training)
+    found = found if isinstance(found, dict) else {"output": found}
+    values = {name: np.asarray(value) for name, value in found.items()}
+    return {
+        name: np.moveaxis(v, -1, 1) if facts["maps"].get(name) and v.ndim > 2 else v
+        for name, v in values.items()
+    }
+
+
+def running(model):
+    return {
+        f"{layer.name}.running_mean": layer.moving_mean.numpy()
+        for layer in model.layers
+        if hasattr(layer, "moving_mean")
+    }
 
 
 def run(folder):
@@ -72,39 +98,31 @@ def run(folder):
     if facts["heads"]:
         serving = build()
         set_weights_by_name(serving, model)
-    inputs = np.load(folder / "inputs.npz")
-    drawn = [
-        channels_last(inputs[n]) if facts["maps"][n] else inputs[n] for n in facts["inputs"]
-    ]
-    found = serving(drawn[0] if len(drawn) == 1 else drawn, training=False)
-    found = found if isinstance(found, dict) else {"output": found}
-    found = {
-        n: channels_first(np.asarray(v), None) if facts["maps"].get(n) else np.asarray(v)
-        for n, v in found.items()
-    }
+    drawn = np.load(folder / "inputs.npz")
+    found = outputs_of(serving, facts, drawn)
+    with_heads = outputs_of(model, facts, drawn)
+    if not facts["random"]:
+        outputs_of(model, facts, drawn, training=True)
     learned = [w for w in model.weights if "moving_" not in w.path]
-    trainable = [w for w in model.trainable_weights]
     result = {
         "params": sum(int(np.prod(w.shape)) for w in learned),
-        "trainable_params": sum(int(np.prod(w.shape)) for w in trainable),
+        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "outputs": {n: list(v.shape[1:]) for n, v in found.items()},
     }
     (folder / "keras.json").write_text(json.dumps(result))
-    np.savez(folder / "keras.npz", **found)
-
-
-def set_weights_by_name(target, source):
-    values = {w.path: w.numpy() for w in source.weights}
-    for weight in target.weights:
-        weight.assign(values[weight.path])
+    np.savez(folder / "keras_outputs.npz", **found)
+    np.savez(folder / "keras_training.npz", **with_heads)
+    np.savez(folder / "keras_running.npz", **running(model))
 
 
 def main():
+    sys.stdin.readline()
     for folder in sorted(Path(sys.argv[1]).iterdir()):
         try:
             run(folder)
-        except Exception as error:
-            (folder / "keras.json").write_text(json.dumps({"error": repr(error)}))
+        except Exception:
+            error = {"error": traceback.format_exc(limit=-2)}
+            (folder / "keras.json").write_text(json.dumps(error))
         keras.utils.clear_session()
 
 

@@ -7,10 +7,12 @@ running statistics and inputs, and writes shapes, counts, weights and outputs be
 import importlib.util
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def load(path):
@@ -30,6 +32,21 @@ def draw_inputs(facts, rng):
     return inputs
 
 
+def draw_weights(model):
+    """Biases and statistics that a wrong order would not survive; kernels stay as drawn."""
+    for name, value in model.state_dict().items():
+        if "running_var" in name:
+            value.uniform_(0.5, 2)
+        elif "running_mean" in name:
+            value.normal_()
+        elif value.dim() == 1:
+            value.uniform_(0.5, 1.5)
+
+
+def named(found):
+    return found if isinstance(found, dict) else {"output": found}
+
+
 def run(folder):
     facts = json.loads((folder / "facts.json").read_text())
     module = load(folder / "pytorch" / "model.py")
@@ -37,37 +54,35 @@ def run(folder):
     with torch.device("meta"):
         meta = build().eval()
         inputs = [torch.empty(2, *shape) for shape in facts["inputs"].values()]
-        outputs = meta(*inputs)
+        with FlopCounterMode(display=False) as counter:
+            outputs = named(meta(*inputs))
     rng = np.random.default_rng(facts["seed"])
     torch.manual_seed(facts["seed"])
     model = build().eval()
     with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if "running_var" in name:
-                value.uniform_(0.5, 2)
-            elif "running_mean" in name:
-                value.normal_()
-            elif value.dim() == 1:
-                value.uniform_(0.5, 1.5)
+        draw_weights(model)
         drawn = draw_inputs(facts, rng)
-        found = model(*map(torch.from_numpy, drawn.values()))
+        tensors = [torch.from_numpy(value) for value in drawn.values()]
         state = {k: v.numpy().copy() for k, v in model.state_dict().items()}
-        # Training mode decides which outputs exist.
-        trained = model.train()(*map(torch.from_numpy, drawn.values()))
-    found = found if isinstance(found, dict) else {"output": found}
-    outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
-    trained = trained if isinstance(trained, dict) else {"output": trained}
+        found = named(model(*tensors))
+        model.training = True  # heads answer, layers stay in evaluation
+        with_heads = named(model(*tensors))
+        if not facts["random"]:
+            model.train()(*tensors)
     result = {
         "params": sum(p.numel() for p in meta.parameters()),
         "trainable_params": sum(p.numel() for p in meta.parameters() if p.requires_grad),
+        "macs": counter.get_total_flops() // 2 // 2,  # two operations, two samples
         "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
-        "training_outputs": sorted(trained),
-        "keys": [key for key in model.state_dict() if "num_batches" not in key],
+        "keys": [key for key in state if "num_batches" not in key],
     }
+    running = {k: v for k, v in model.state_dict().items() if "running_mean" in k}
     (folder / "pytorch.json").write_text(json.dumps(result))
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **drawn)
-    np.savez(folder / "pytorch.npz", **{k: v.numpy() for k, v in found.items()})
+    np.savez(folder / "pytorch_outputs.npz", **found)
+    np.savez(folder / "pytorch_training.npz", **with_heads)
+    np.savez(folder / "pytorch_running.npz", **running)
 
 
 def main():
@@ -75,8 +90,9 @@ def main():
     for folder in sorted(Path(sys.argv[1]).iterdir()):
         try:
             run(folder)
-        except Exception as error:
-            (folder / "pytorch.json").write_text(json.dumps({"error": repr(error)}))
+        except Exception:
+            error = {"error": traceback.format_exc(limit=-2)}
+            (folder / "pytorch.json").write_text(json.dumps(error))
 
 
 if __name__ == "__main__":
