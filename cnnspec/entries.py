@@ -241,33 +241,43 @@ class EntryReader:
                 f"gets {body.kind}",
             )
             return None
+        unknown = (
+            [] if block.broken else [k for k, _ in items if k.text not in block.args]
+        )
+        for name in unknown:
+            self._unknown_argument(name, block)
         for name, child in items:
-            if block.broken and name.text not in block.args:
-                continue
-            if name.text not in block.args:
-                self._unknown_argument(name, block)
-            elif (value := read_value(child, self.bag)) is not None:
+            value = read_value(child, self.bag) if name.text in block.args else None
+            if value is not None:
                 entry.given[name.text] = value
+        meant = {did_you_mean(name.text, block.args) for name in unknown}
         given = {name.text for name, _ in items}
         missing = [
             name
             for name, argument in block.args.items()
             if argument.default is None and name not in given
         ]
-        if missing:
-            from cnnspec.wording import listed
+        if set(missing) - meant:
+            self._missing_arguments(key, block, missing, bool(items))
+        # With a wrong argument the block's output is unknown, and its followers stay silent.
+        return None if unknown or missing else entry
 
-            most = 5  # more names would hide the fact
-            shown = ", ".join(f"{name}: …" for name in missing[:most])
-            more = f" and {len(missing) - most} more" if len(missing) > most else ""
-            self.bag.add(
-                "CS210",
-                f"block `{block.name}` needs {listed(missing[:most])}{more}",
-                key.span,
-                help=f"add `{shown}`" if items else f"write `{key.text}: {{{shown}}}`",
-                related=(Label(block.span, "the block's definition"),),
-            )
-        return entry
+    def _missing_arguments(
+        self, key: Scalar, block: Block, missing: list[str], some: bool
+    ) -> None:
+        """CS210; `some`: there are other arguments."""
+        from cnnspec.wording import listed
+
+        most = 5  # more names would hide the fact
+        shown = ", ".join(f"{name}: …" for name in missing[:most])
+        more = f" and {len(missing) - most} more" if len(missing) > most else ""
+        self.bag.add(
+            "CS210",
+            f"block `{block.name}` needs {listed(missing[:most])}{more}",
+            key.span,
+            help=f"add `{shown}`" if some else f"write `{key.text}: {{{shown}}}`",
+            related=(Label(block.span, "the block's definition"),),
+        )
 
     def _unknown_argument(self, name: Scalar, block: Block) -> None:
         if name.text in SHARED:

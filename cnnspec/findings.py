@@ -6,6 +6,7 @@ a value stands where the block is used, and is reported there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cnnspec.declared import UNKNOWN_NAME
@@ -158,7 +159,7 @@ class Findings:
         if key in self._told:
             return
         self._told.add(key)
-        span, related = entry.key_span, self._producers(remark, inputs)
+        span, related = entry.key_span, self._producers(remark, inputs, scope)
         if remark.field is not None and isinstance(entry, Operation):
             place = setting(entry, remark.field, scope)
             node = place.node
@@ -246,20 +247,34 @@ class Findings:
             where = where.parent
         return tuple(notes[:MAX_NOTES])
 
-    def _producers(self, remark: Remark, inputs: tuple[Edge, ...]) -> tuple[Label, ...]:
+    def _producers(
+        self, remark: Remark, inputs: tuple[Edge, ...], scope: Scope
+    ) -> tuple[Label, ...]:
         """Who made the shape at fault; of several inputs the first one's maker, too."""
         if remark.port is None:
             return ()
         ports = [remark.port] if len(inputs) == 1 else [0, remark.port]
-        labels = [self._producer(inputs[port]) for port in ports]
+        labels = [self._producer(inputs[port], scope) for port in ports]
         return tuple(dict.fromkeys(label for label in labels if label))
 
-    def _producer(self, edge: Edge) -> Label | None:
+    def _producer(self, edge: Edge, scope: Scope) -> Label | None:
+        """The maker as the reader of this scope knows it: a layer, or the block around it."""
         node = self._graph.nodes[edge.node]
         shape = node.outputs[edge.port]
-        if node.entry is not None:
-            return Label(node.entry.key_span, f"gives {shape}")
-        for definition in self._spec.inputs:
-            if definition.name == node.path:
-                return Label(definition.span, f"is {shape}")
-        return None
+        if node.entry is None:
+            spans = [d.span for d in self._spec.inputs if d.name == node.path]
+            return Label(spans[0], f"is {shape}") if spans else None
+        around = list(_outwards(scope))
+        entry: Entry = node.entry
+        for inner in _outwards(node.scope):
+            if inner in around or inner.use is None:
+                break
+            entry = inner.use
+        return Label(entry.key_span, f"gives {shape}")
+
+
+def _outwards(scope: Scope) -> Iterator[Scope]:
+    where: Scope | None = scope
+    while where is not None:
+        yield where
+        where = where.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from cnnspec.diagnostics import Bag, Label
@@ -147,6 +148,16 @@ def _second_colon(text: str, at: int) -> _Finding:
         return _Finding(
             above_at + above_indent, "this line has no `:`", "no key and no list entry"
         )
+    if before.lstrip().startswith("- ") and above.lstrip().startswith("- "):
+        return _unlike(text, above_at, start)
+    if re.fullmatch(r" *(- )?[A-Za-z_][A-Za-z0-9_]*", above):
+        return _Finding(
+            above_at + len(above),
+            "this line has no `:`, though a key is indented under it",
+            help=f"write `{above.strip()}:`, or indent the two alike",
+            other=start + indent,
+            said="indented deeper",
+        )
     return _Finding(
         start + indent,
         "this key is indented deeper than the line above it, which has a value already",
@@ -175,12 +186,24 @@ def _misplaced(
         )
     if opening is None:
         return _Finding(at, "indentation fits no line above")
-    if text[at : at + 2] == "- ":
-        lead = text[opening : opening + 1]
-        if lead == "-" and text[opening + 1 : opening + 2] not in (" ", "\n", ""):
+    first = text.rfind("\n", 0, opening) + 1
+    lead, dash = text[opening : opening + 1], text.startswith("- ", at)
+    if dash and lead == "-" and text[opening + 1 : opening + 2] not in (" ", "\n", ""):
+        return _Finding(opening, "`-` is not followed by a space", help="write `- `")
+    if dash and lead != "-" and opening - first == at - start:
+        if _entries(text, first, start) <= _entries(text, start, len(text)):
             return _Finding(
-                opening, "`-` is not followed by a space", help="write `- `"
+                opening,
+                "this line has no `- `, though list entries follow",
+                help="begin each entry of a list with `- `",
+                other=at,
+                said="the list goes on",
             )
+    sibling = _shallowest_deeper(text, start)
+    if sibling is None and not text[first:opening].strip():
+        sibling = first
+    if sibling is not None and text[sibling:].lstrip().startswith("- ") == dash:
+        return _unlike(text, sibling, start)
     return _Finding(
         at,
         "a list entry must begin with `- `"
@@ -189,3 +212,56 @@ def _misplaced(
         other=opening,
         said="the list begins here" if in_list else "the mapping begins here",
     )
+
+
+def _unlike(text: str, one: int, two: int) -> _Finding:
+    """Two lines that are not indented alike: the one whose depth is rarer in the file.
+
+    Args:
+        one, two: where the lines begin.
+    """
+    depths = [len(line) - len(line.lstrip(" ")) for line in text.split("\n") if line]
+    a, b = (len(re.match(" *", text[at:]).group()) for at in (one, two))  # type: ignore[union-attr]
+    rank = [(depths.count(depth), depth % 2 == 0) for depth in (a, b)]
+    wrong, right = (one, two) if rank[0] < rank[1] else (two, one)
+    wrong_depth, right_depth = (a, b) if wrong == one else (b, a)
+    return _Finding(
+        wrong + wrong_depth,
+        "this line is not indented like the others of its list or mapping",
+        _spaces(wrong_depth),
+        other=right + right_depth,
+        said=_spaces(right_depth),
+    )
+
+
+def _spaces(count: int) -> str:
+    return f"{count} space{'s' * (count != 1)}"
+
+
+def _shallowest_deeper(text: str, start: int) -> int | None:
+    """Where the shallowest of the deeper lines right above a line begins; None without one."""
+    depth = len(re.match(" *", text[start:]).group())  # type: ignore[union-attr]
+    found, least, end = None, 0, start
+    while end > 0:
+        begin = text.rfind("\n", 0, end - 1) + 1
+        line = text[begin : end - 1]
+        here = len(line) - len(line.lstrip(" "))
+        if line.strip() and here <= depth:
+            break
+        if line.strip() and (found is None or here <= least):
+            found, least = begin, here
+        end = begin
+    return found
+
+
+def _entries(text: str, start: int, end: int) -> int:
+    """Lines from one on that are as deep as it, until one that is less deep."""
+    lines = text[start:end].split("\n")
+    depth = len(lines[0]) - len(lines[0].lstrip())
+    count = 0
+    for line in lines:
+        here = len(line) - len(line.lstrip())
+        if line.strip() and here < depth:
+            break
+        count += bool(line.strip()) and here == depth
+    return count

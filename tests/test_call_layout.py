@@ -8,7 +8,6 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruffed import program, ruff
 
 from cnnspec.emit.call import (
     BINDING,
@@ -32,6 +31,7 @@ from cnnspec.emit.call import (
     signature,
     statement,
 )
+from tests.ruffed import program, ruff
 
 STEADY = settings(
     derandomize=True,

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
-from trees import tree, values
 
 from cnnspec.compile import check_source
 from cnnspec.language_schema import document_schema, dump
 from cnnspec.layers import OPERATIONS
 from cnnspec.resolve import KEYS
 from cnnspec.source import SourceFile
+from tests.trees import tree, values
 
 ROOT = Path(__file__).parent.parent
 

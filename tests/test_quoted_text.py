@@ -7,10 +7,10 @@ import ast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruffed import program, ruff
 
 from cnnspec.emit.call import Call, one_line, statement
 from cnnspec.emit.quote import Scalar, Value, comment, docstring, literal
+from tests.ruffed import program, ruff
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=20)
 

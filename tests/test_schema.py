@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_fields import VALUES, Window
-from trees import tree
 
 from cnnspec import fields as kinds
 from cnnspec.codes import load_codes
@@ -27,6 +25,8 @@ from cnnspec.schema import explain
 from cnnspec.shared import SHARED
 from cnnspec.source import SourceFile, Span
 from cnnspec.yamltree import parse
+from tests.test_fields import VALUES, Window
+from tests.trees import tree
 
 ROOT = Path(__file__).parent.parent
 

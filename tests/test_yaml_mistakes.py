@@ -8,12 +8,12 @@ import time
 
 import pytest
 import yaml
-from trees import faults, laughs, read, scalar, tree, values
 
 from cnnspec import yamltree
 from cnnspec.diagnostics import Bag
 from cnnspec.source import SourceFile, decode
 from cnnspec.yamltree import parse
+from tests.trees import faults, laughs, read, scalar, tree, values
 
 # ---- documents, keys, tags, anchors
 
@@ -155,7 +155,7 @@ def test_an_expression_without_its_end_is_one_error_too() -> None:
         ("a: [1, 2\nb: 3\n", ("CS010", 1, 4), "`[` is never closed"),
         ("a: [1, 2", ("CS010", 1, 4), "`[` is never closed"),
         ("a: {b: [1, 2}\n", ("CS010", 1, 13), "expected `,` or `]`, found `}`"),
-        ("a:\n  b: 1\n c: 2\n", ("CS010", 3, 2), "indentation fits no line above"),
+        ("a:\n  b: 1\n c: 2\n", ("CS010", 3, 2), "not indented like the others"),
         ("- a: {b: 1}\n   c: x\n", ("CS010", 2, 4), "indentation fits no line above"),
         ("a: 1\n  b: 2\n", ("CS010", 2, 3), "indented deeper than the line above"),
         ("a:\n  - x\n  y: 1\n", ("CS010", 3, 3), "a list entry must begin with `- `"),

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import faults, laughs, read, scalar, tree, values
 
 from cnnspec.source import SourceFile, Span
 from cnnspec.yamltree import Mapping, Scalar, Sequence, replace
+from tests.trees import faults, laughs, read, scalar, tree, values
 
 # ---- values: YAML 1.2's core schema
 
