@@ -190,20 +190,25 @@ def _misplaced(
     lead, dash = text[opening : opening + 1], text.startswith("- ", at)
     if dash and lead == "-" and text[opening + 1 : opening + 2] not in (" ", "\n", ""):
         return _Finding(opening, "`-` is not followed by a space", help="write `- `")
-    if dash and lead != "-" and opening - first == at - start:
-        if _entries(text, first, start) <= _entries(text, start, len(text)):
-            return _Finding(
-                opening,
-                "this line has no `- `, though list entries follow",
-                help="begin each entry of a list with `- `",
-                other=at,
-                said="the list goes on",
-            )
-    sibling = _shallowest_deeper(text, start)
-    if sibling is None and not text[first:opening].strip():
-        sibling = first
-    if sibling is not None and text[sibling:].lstrip().startswith("- ") == dash:
-        return _unlike(text, sibling, start)
+    if (
+        dash
+        and lead != "-"
+        and opening - first == at - start
+        and _entries(text, first, start) <= _entries(text, start, len(text))
+    ):
+        return _Finding(
+            opening,
+            "this line has no `- `, though list entries follow",
+            help="begin each entry of a list with `- `",
+            other=at,
+            said="the list goes on",
+        )
+    siblings = [_shallowest_deeper(text, start)]
+    if not text[first:opening].strip():
+        siblings.append(first)
+    for sibling in siblings:
+        if sibling is not None and text[sibling:].lstrip().startswith("- ") == dash:
+            return _unlike(text, sibling, start)
     return _Finding(
         at,
         "a list entry must begin with `- `"
