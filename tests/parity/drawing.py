@@ -1,0 +1,185 @@
+"""An operation and a random source enter; specs that use it leave, with values of each field.
+
+A spec is drawn as plain data and written as JSON, which is YAML too. What the check refuses is
+drawn again: how values go together only the operation knows.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any, NamedTuple
+
+from cnnspec.compile import Checked, check_source
+from cnnspec.emit.build import TARGETS, model_text
+from cnnspec.emit.site import Inexpressible
+from cnnspec.fields import Field, Names
+from cnnspec.layers import OPERATIONS
+from cnnspec.source import SourceFile
+
+Entry = dict[str, Any] | str
+Values = dict[str, Any]  # of an operation's fields, by name
+
+SIZES = (1, 2, 3, 5, 7, 8, 13)
+# Layers that a merge may name, by the name they get.
+NEIGHBOURS: dict[str, dict[str, Any]] = {
+    "left": {"relu": {}},
+    "right": {"tanh": {}, "from": "input"},
+    "wide": {"conv": {"filters": 3, "kernel": 1}, "from": "input"},
+    "gate": {"global_avg_pool": {"keep": True}, "from": "input"},
+}
+MAP_ONLY = ("wide", "gate")
+
+
+class Drawn(NamedTuple):
+    """An accepted spec: its text, and the values that each use of the operation has."""
+
+    text: str
+    checked: Checked
+    uses: list[Values]
+
+
+class Count:
+    """How many draws came to what."""
+
+    def __init__(self) -> None:
+        self.accepted = self.refused = self.inexpressible = 0
+
+
+def draw(op: str, source: random.Random, in_block: bool, count: Count) -> Drawn:
+    """The next spec that the check accepts and both targets can say."""
+    for _ in range(400):
+        uses = [_values(op, source)]
+        if in_block:
+            uses += [_values(op, source, uses[0]) for _ in range(source.choice((1, 2)))]
+            spec = _block_spec(op, source, uses)
+        else:
+            spec = _plain_spec(op, source, uses[0])
+        text = json.dumps(spec)
+        checked = check_source(SourceFile("spec.yaml", text), {})
+        if checked.has_errors:
+            count.refused += 1
+            continue
+        try:
+            for target in TARGETS:
+                model_text(checked, target, None)
+        except Inexpressible:
+            count.inexpressible += 1
+            continue
+        count.accepted += 1
+        return Drawn(text, checked, uses)
+    raise AssertionError(f"400 specs of `{op}` in a row are refused, the last:\n{text}")
+
+
+def _values(op: str, source: random.Random, like: Values | None = None) -> Values:
+    """Values of an operation's fields; `like`: as another's, but for a field or two."""
+    fields = OPERATIONS[op].fields
+    if like is not None:
+        changed = source.sample(sorted(fields), min(len(fields), source.choice((1, 2))))
+        return like | {n: _value(fields[n], source) for n in changed if n in like}
+    given = {}
+    for name, field in fields.items():
+        if field.required or source.random() < 0.6:
+            given[name] = _value(field, source)
+    return given
+
+
+def _value(field: Field[Any], source: random.Random) -> Any:
+    if isinstance(field, Names):
+        return source.sample(sorted(NEIGHBOURS), source.choice((0, 1, 1, 2, 3)))
+    return source.choice(field.samples())
+
+
+def _input(source: random.Random) -> dict[str, int]:
+    kind = source.choice((("length",), ("height", "width"), ("height", "width"), (), "v"))
+    if kind == "v":
+        kind = ("depth", "height", "width")
+    if not kind:
+        return {"features": source.choice((1, 4, 6, 12))}
+    sizes = SIZES if len(kind) < 3 else (2, 3, 4, 5)
+    return {
+        "channels": source.choice((1, 2, 4, 6)),
+        **{axis: source.choice(sizes) for axis in kind},
+    }
+
+
+def _surrounded(
+    op: str, values: Values, shared: dict[str, Any], given: Values, is_maps: bool
+) -> list[Entry]:
+    """The operation's entry, after the layers that it names."""
+    named = {
+        name
+        for field, value in values.items()
+        if isinstance(OPERATIONS[op].fields[field], Names)
+        for name in value
+    }
+    entries: list[Entry] = [
+        {**layer, "name": name} for name, layer in NEIGHBOURS.items() if name in named
+    ]
+    if not is_maps and "wide" in named:
+        entries = [
+            {"dense": {"units": 3}, "name": "wide"} if e["name"] == "wide" else e  # type: ignore[index, call-overload]
+            for e in entries
+        ]
+    return [*entries, {op: given, **shared}]
+
+
+def _plain_spec(op: str, source: random.Random, values: Values) -> dict[str, Any]:
+    sizes = _input(source)
+    is_maps = "channels" in sizes
+    befores: list[list[Entry]] = [[], [], ["relu"], ["batch_norm"]]
+    if is_maps:
+        befores.append([{"conv": {"filters": 4, "kernel": 1}}])
+    afters: list[list[Entry]] = [[], [], ["relu"], ["flatten", {"dense": {"units": 3}}]]
+    shared = {"repeat": 2} if source.random() < 0.15 else {}
+    layers = [
+        *source.choice(befores),
+        *_surrounded(op, values, shared, values, is_maps),
+        *source.choice(afters),
+    ]
+    return {"cnnspec": 1, "name": "net", "input": sizes, "layers": layers}
+
+
+def _block_spec(op: str, source: random.Random, uses: list[Values]) -> dict[str, Any]:
+    """The operation in a block whose arguments carry its fields, used with different values."""
+    sizes = _input(source)
+    first, fields = uses[0], OPERATIONS[op].fields
+    carried = [n for n in first if not isinstance(fields[n], Names)]
+    given = {n: f"$its_{n}" if n in carried else v for n, v in first.items()}
+    added = dict.fromkeys(carried, 0)
+    for name in carried:
+        is_whole = all(type(use[name]) is int for use in uses)
+        if is_whole and source.random() < 0.2:  # an expression, not a name alone
+            given[name], added[name] = f"$(its_{name} - 1)", 1
+    args: dict[str, Any] = dict.fromkeys(f"its_{name}" for name in carried)
+    kind = source.choice(("", "", "when", "repeat"))
+    if kind:
+        args["extra"] = True if kind == "when" else 1
+    shared = {kind: "$extra"} if kind else {}
+    block = _surrounded(op, first, shared, given, "channels" in sizes)
+    if source.random() < 0.3:
+        block.append("relu")
+    apart = source.random() < 0.5
+    layers: list[Entry] = []
+    for number, use in enumerate(uses):
+        call = {
+            f"its_{n}": use[n] + added[n] if added[n] else use[n] for n in carried
+        }
+        if kind and number:
+            call["extra"] = False if kind == "when" else source.choice((0, 2))
+        entry: dict[str, Any] = {"unit": call}
+        if apart:
+            entry |= {"name": f"use{number}"} | ({"from": "input"} if number else {})
+        elif source.random() < 0.15:
+            entry["repeat"] = 2
+        layers.append(entry)
+    spec: dict[str, Any] = {
+        "cnnspec": 1,
+        "name": "net",
+        "input": sizes,
+        "blocks": {"unit": {"args": args, "layers": block}},
+        "layers": layers,
+    }
+    if apart:
+        spec["outputs"] = [f"use{number}" for number in range(len(uses))]
+    return spec

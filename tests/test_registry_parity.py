@@ -1,0 +1,85 @@
+"""Every operation of the registry, drawn over its fields, in both frameworks."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from cnnspec.layers import OPERATIONS
+from tests.parity.drawing import Count, Drawn, draw
+from tests.parity.harness import Outcome, arrays, assert_same_network, run_both
+
+PLAIN, IN_BLOCK = 10, 6  # specs of each kind; fields need more where there are many
+PER_FIELD = 2
+
+
+class Batch:
+    """All specs that were drawn, by operation, and what each came to."""
+
+    def __init__(self) -> None:
+        self.drawn: dict[str, list[Drawn]] = {}
+        self.counts: dict[str, Count] = {}
+        self.outcomes: dict[str, Outcome] = {}
+
+
+def draw_all(seed: str, share: float = 1) -> Batch:
+    batch = Batch()
+    for op, cls in OPERATIONS.items():
+        source, count = random.Random(f"{seed} {op}"), Count()
+        extra = PER_FIELD * len(cls.fields)
+        blocks = [False] * int(share * (PLAIN + extra)) + [True] * int(
+            share * (IN_BLOCK + extra)
+        )
+        batch.drawn[op] = [draw(op, source, block, count) for block in blocks]
+        batch.counts[op] = count
+    return batch
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    batch = draw_all("registry")
+    specs = {
+        f"{op}-{number}": drawn.checked
+        for op, group in batch.drawn.items()
+        for number, drawn in enumerate(group)
+    }
+    batch.outcomes = run_both(specs, tmp_path_factory.mktemp("registry"))
+    return batch
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_both_models_agree_for_drawn_values_of_each_field(op: str, batch: Batch) -> None:
+    for number, drawn in enumerate(batch.drawn[op]):
+        try:
+            assert_same_network(batch.outcomes[f"{op}-{number}"])
+        except AssertionError as error:
+            raise AssertionError(f"{drawn.text}\n{error}") from error
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_no_field_stays_at_its_default_and_few_specs_are_refused(
+    op: str, batch: Batch
+) -> None:
+    uses = [use for drawn in batch.drawn[op] for use in drawn.uses]
+    for name, field in OPERATIONS[op].fields.items():
+        seen = {repr(use[name]) for use in uses if name in use}
+        moved = seen - {repr(field.default)}
+        # A required field has no default: then it must take different values.
+        assert len(moved) >= (2 if field.required else 1), (name, seen)
+    count = batch.counts[op]
+    assert count.accepted >= PLAIN + IN_BLOCK
+    # What a target has no words for (CS501) must stay rare.
+    assert count.inexpressible <= count.accepted // 2
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_most_outputs_are_not_constant(op: str, batch: Batch) -> None:
+    alive = 0
+    for number in range(len(batch.drawn[op])):
+        ours, _ = arrays(batch.outcomes[f"{op}-{number}"], "outputs")
+        alive += any(np.ptp(value) > 0 for value in ours.values())
+    assert alive >= 0.7 * len(batch.drawn[op])
+
+
