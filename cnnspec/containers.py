@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from cnnspec.declared import read_given, settle
 from cnnspec.fields import Boolean, Choice, Declared, Number
@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 class ResidualFields(Declared):
-    """Body plus shortcut."""
+    """The output of `body` plus that of `shortcut`, which is the identity where none is given.
+
+    Shapes: two equal ones -> the same; maps of extent 1, (C, 1, 1), spread over (C, H, W).
+    Source: He et al., "Deep residual learning for image recognition", 2015.
+    """
+
+    example: ClassVar[str] = """
+        - residual:
+            body:
+              - conv: {filters: 4, kernel: 3, padding: 1}
+              - relu
+        """
 
     connect = Boolean(
         True, doc="Whether the shortcut is added; false leaves the body alone."
@@ -25,7 +36,18 @@ class ResidualFields(Declared):
 
 
 class ParallelFields(Declared):
-    """Branches side by side on one input, then merged."""
+    """Branches side by side on one input, their outputs merged.
+
+    Shapes: as those of the merge: `concat` joins the channels, the others take equal shapes.
+    """
+
+    example: ClassVar[str] = """
+        - parallel:
+            merge: concat
+            branches:
+              - - conv: {filters: 4, kernel: 1}
+              - - conv: {filters: 4, kernel: 3, padding: 1}
+        """
 
     merge = Choice(
         "concat",
@@ -42,7 +64,20 @@ class ParallelFields(Declared):
 
 
 class HeadFields(Declared):
-    """A second output."""
+    """A further output of the model, in its top-level `layers`: it leaves the flow going.
+
+    It needs a `name`, which is the output's, and its output is that of its last layer.
+    """
+
+    example: ClassVar[str] = """
+        - head:
+            name: auxiliary
+            loss_weight: 0.3
+            serve: false
+            layers:
+              - global_avg_pool
+              - dense: {units: 10}
+        """
 
     loss_weight = Number(
         1.0, least=0, samples=[0.3, 1, 2.5], doc="Factor of this output's loss."
