@@ -26,7 +26,7 @@ class ResidualFields(Declared):
     example: ClassVar[str] = """
         - residual:
             body:
-              - conv: {filters: 4, kernel: 3, padding: 1}
+              - conv: {filters: $in_channels, kernel: 3, padding: 1}
               - relu
         """
 
