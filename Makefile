@@ -1,0 +1,71 @@
+# `make demo` and `make test` need Python 3.11 to 3.13 and nothing else: each sets up .venv first.
+# Another interpreter: make PYTHON=/path/to/python3.12 demo
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The lock's TensorFlow has no wheel for Python 3.14.
+SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$python && break; done)
+TARGET ?= pytorch
+JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := runs/lenet5_modern-$(TARGET)
+
+.PHONY: help setup demo test bench generate lint clean
+
+help:
+	@echo 'make demo      check, build and train LeNet-5 on real digits (TARGET=keras for Keras)'
+	@echo 'make test      the whole test suite on two cores (ARGS="-k conv" for a part)'
+	@echo 'make bench     measure `cnnspec check` into docs/benchmarks.md'
+	@echo 'make lint      ruff and mypy'
+	@echo 'make generate  rewrite the generated files of the repository'
+	@echo 'make clean     remove what was made, .venv included; runs/ stays'
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || { \
+	echo 'cnnspec needs Python 3.11, 3.12 or 3.13 with its venv module; found: $(or \
+	$(PYTHON),none). Name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@echo 'Setting up $(VENV) once: PyTorch, TensorFlow and tools, about 4 GB to download.'
+	'$(PYTHON)' -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps \
+	--only-binary :all: --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation \
+	--no-index -e .
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/cnnspec check specs/lenet5_modern.yaml
+	$(BIN)/cnnspec train specs/lenet5_modern.yaml --target $(TARGET) -o $(DEMO)
+
+# Each worker computes on one core; TensorFlow leaves room on a GPU for the others.
+test: export OMP_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
+test: export TF_FORCE_GPU_ALLOW_GROWTH = true
+test: export TF_CPP_MIN_LOG_LEVEL = 2
+test: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15 $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+generate: $(READY)
+	$(BIN)/cnnspec schema >$(VENV)/schema.json
+	mv $(VENV)/schema.json schemas/cnnspec-1.schema.json
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict cnnspec
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
