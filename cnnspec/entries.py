@@ -250,14 +250,13 @@ class EntryReader:
             value = read_value(child, self.bag) if name.text in block.args else None
             if value is not None:
                 entry.given[name.text] = value
-        meant = {did_you_mean(name.text, block.args) for name in unknown}
         given = {name.text for name, _ in items}
         missing = [
             name
             for name, argument in block.args.items()
             if argument.default is None and name not in given
         ]
-        if set(missing) - meant:
+        if missing and not unknown:  # else they may be there under the wrong names
             self._missing_arguments(key, block, missing, bool(items))
         # With a wrong argument the block's output is unknown, and its followers stay silent.
         return None if unknown or missing else entry

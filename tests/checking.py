@@ -1,0 +1,51 @@
+"""Texts of specs enter; what `cnnspec check --format json` says of them leaves."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent, indent
+from typing import Any
+
+from click.testing import CliRunner
+
+from cnnspec.cli import cli
+
+HEAD = "cnnspec: 1\nname: example\n"
+INPUT = "input: {channels: 4, height: 8, width: 8}\n"
+
+
+def check(text: str, *args: str) -> dict[str, Any]:
+    """The JSON of one spec on standard input; `text` may leave out version, name and input."""
+    result = CliRunner().invoke(
+        cli, ["check", "-", "--format", "json", *args], input=whole(text)
+    )
+    assert result.exit_code in (0, 1), result.output
+    document: dict[str, Any] = json.loads(result.output)
+    (spec,) = document["specs"]
+    assert spec["ok"] == (result.exit_code == 0)
+    return dict(spec)
+
+
+def whole(text: str) -> str:
+    text = dedent(text).lstrip("\n")
+    if text.startswith("cnnspec:"):
+        return text
+    if text.startswith("- "):
+        text = "layers:\n" + indent(text, "  ")
+    return HEAD + ("" if "\ninput" in f"\n{text}" else INPUT) + text
+
+
+def fine(text: str, *args: str) -> dict[str, Any]:
+    """The same of a spec without findings."""
+    spec = check(text, *args)
+    assert spec["diagnostics"] == []
+    return spec
+
+
+def shapes(text: str, *args: str) -> dict[str, list[int]]:
+    """Output shapes by path, of a spec without findings."""
+    return {layer["path"]: layer["outputs"][0] for layer in fine(text, *args)["layers"]}
+
+
+def codes(text: str, *args: str) -> list[str]:
+    return [d["code"] for d in check(text, *args)["diagnostics"]]
