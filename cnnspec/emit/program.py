@@ -1,0 +1,239 @@
+"""A checked spec and a target enter; the program's files leave as texts by name."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cnnspec.costs import total
+from cnnspec.diagnostics import Bag
+from cnnspec.emit.build import model_text
+from cnnspec.emit.call import WIDTH, Attribute, Call, signature, statement
+from cnnspec.emit.objective import (
+    KERAS_LOSSES,
+    PYTORCH_LOSSES,
+    Objective,
+    keras_loss,
+    keras_metric,
+    keras_scores,
+    objective,
+    pytorch_metric,
+    pytorch_scores,
+)
+from cnnspec.emit.quote import docstring
+from cnnspec.emit.readme import model_readme, program_readme
+from cnnspec.emit.samples import describe_feeding, describe_samples, normalize_of
+from cnnspec.emit.setting import spec_text
+from cnnspec.emit.steps import keras_steps, pytorch_steps
+from cnnspec.names import camel
+from cnnspec.resources import resource
+from cnnspec.training import (
+    loss_of,
+    only_input,
+    only_output,
+    read_training,
+    untrainable,
+)
+
+if TYPE_CHECKING:
+    from cnnspec.compile import Checked
+    from cnnspec.datasets import DataSource
+    from cnnspec.graph import Node
+    from cnnspec.spec import Spec
+    from cnnspec.training import Train
+
+Context = dict[str, Any]
+
+# Names in train.py and predict.py that a model's must not hide, held to them by a test.
+TAKEN: frozenset[str] = frozenset()
+
+
+def program_files(
+    checked: Checked, target: str, overrides: dict[str, Any]
+) -> dict[str, str]:
+    """The files of a program, by name.
+
+    A network that can't be trained yet gets its model, and no training.
+
+    Args:
+        checked: a spec without errors.
+        overrides: values of `--set`, which the program's own spec.yaml is given.
+
+    Raises: Inexpressible (CS5nn).
+    """
+    spec, graph = checked.spec, checked.graph
+    assert spec is not None and graph is not None
+    data, train = read_training(spec, graph, Bag())
+    assert data is not None and train is not None
+    totals = total(graph)
+    assert totals is not None
+    reason = untrainable(graph)
+    environment = _environment()
+    files = {"spec.yaml": spec_text(checked.source.text, spec, overrides)}
+    if reason:
+        loss = train.loss if spec.train is not None else None
+        files["model.py"] = model_text(checked, target, loss)
+        readme = model_readme(target, totals.costs.params, reason)
+        context: Context = {"name": spec.name, **readme._asdict()}
+    else:
+        files["model.py"] = model_text(checked, target, loss_of(train, graph))
+        context = _context(checked, target, data, train, totals.costs.params)
+        source = context["source"]
+        for name, template in (
+            ("data.py", f"data/{source}.py.j2"),
+            ("train.py", f"{target}/train.py.j2"),
+            ("predict.py", f"{target}/predict.py.j2"),
+        ):
+            files[name] = environment.get_template(template).render(context)
+    for name in ("README.md", "requirements.txt"):
+        files[name] = environment.get_template(f"{name}.j2").render(context)
+    return dict(sorted(files.items()))
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(resource("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # it is Python that is written; values enter as literals
+    )
+
+
+def _context(
+    checked: Checked, target: str, data: DataSource, train: Train, params: int
+) -> Context:
+    """Everything that the templates of a target say."""
+    spec, graph = checked.spec, checked.graph
+    assert spec is not None and graph is not None
+    given, made = only_input(graph), only_output(graph)
+    assert given is not None and made is not None
+    loss = loss_of(train, graph)
+    labelled = data.labelled or loss == "cross_entropy"
+    goal = objective(loss, labelled, made.elements)
+    samples = describe_samples(data, given, made.elements, goal)
+    feeding = describe_feeding(data, given, target)
+    make_steps = pytorch_steps if target == "pytorch" else keras_steps
+    readme = program_readme(
+        target, spec.name, params, given, made.elements, data, samples, goal
+    )
+    per_target = _pytorch if target == "pytorch" else _keras
+    return {
+        "name": spec.name,
+        "epochs": train.epochs,
+        "batch_size": data.batch_size,
+        "seed": train.seed,
+        "number_of_outputs": made.elements,
+        "batch_norm": any(_is_trained_norm(node) for node in graph.layers),
+        "train_docstring": "\n".join(
+            docstring(
+                f"Trains {spec.name}; writes weights, metrics.csv and curves.png into a "
+                "folder.",
+                0,
+            )
+        ),
+        "predict_docstring": "\n".join(
+            docstring(_predicts(samples.images, samples.classes, goal), 0)
+        ),
+        "data_names": _data_names(data, goal),
+        **_goal_context(goal),
+        **_files_context(samples.images),
+        **samples._asdict(),
+        **feeding._asdict(),
+        **make_steps(train.optimizer)._asdict(),
+        **readme._asdict(),
+        **per_target(spec, samples.shape, goal),
+    }
+
+
+def _is_trained_norm(node: Node) -> bool:
+    return node.layer is not None and node.layer.op == "batch_norm" and node.trainable
+
+
+def _predicts(images: bool, classes: int, goal: Objective) -> str:
+    what = "the five likeliest classes" if classes >= 5 else "the likeliest classes"
+    if goal.regression:
+        what = "the outputs"
+    of = "of each image" if images else "of each sample"
+    return f"Prints {what} {of}, by the weights train.py saved."
+
+
+def _data_names(data: DataSource, goal: Objective) -> str:
+    """What train.py imports from data.py."""
+    names = ["CLASSES"] if goal.wanted == "classes" else []
+    normalized = normalize_of(data) is not None
+    names += ["MEAN"] if normalized else []
+    names += ["PATH"] if "path" in data.values else []
+    names += ["SEED"]
+    names += ["STD"] if normalized else []
+    return ", ".join([*names, "Dataset", "batches", "load", "shuffle"])
+
+
+def _goal_context(goal: Objective) -> Context:
+    return {
+        "labelled": goal.labelled,
+        "wanted": goal.wanted,
+        "regression": goal.regression,
+        "outputs": goal.outputs,
+        "metric": goal.metric,
+        "metric_sum": goal.metric_sum,
+        "metric_format": goal.metric_format,
+        "score_format": "9.4f" if goal.outputs == "outputs" else "9.2%",
+        "names": "classes" if goal.labelled else "outputs",
+    }
+
+
+def _files_context(images: bool) -> Context:
+    return {
+        "files": "images" if images else "samples",
+        "stack": "images" if images else "samples",
+        "metavar": "IMAGE" if images else "FILE",
+        "reader": "read_image" if images else "read_array",
+    }
+
+
+def _pytorch(spec: Spec, shape: str, goal: Objective) -> Context:
+    name = camel(spec.name)
+    model = "Network" if name in TAKEN else name
+    returns = f"tuple[{model}, list[str]]"
+    made = Call(Attribute(Call(model), "to"), ("device",))
+    return {
+        "model": model,
+        "model_import": f"{name} as {model}" if model != name else name,
+        "make_model": "\n".join(statement("model = ", made, 4)),
+        "loss_function": PYTORCH_LOSSES[goal.loss],
+        "metric_code": pytorch_metric(goal),
+        "scores": pytorch_scores(goal),
+        "load_model_head": "\n".join(
+            signature("load_model", ["path: Path"], 0, returns)
+        ),
+    }
+
+
+def _keras(spec: Spec, shape: str, goal: Objective) -> Context:
+    name = spec.name
+    model = "network" if name in TAKEN else name
+    return {
+        "model": model,
+        "model_import": f"{name} as {model}" if model != name else name,
+        "loss_name": KERAS_LOSSES[goal.loss],
+        "losses": keras_loss(goal),
+        "metric_lines": keras_metric(goal),
+        "scores": keras_scores(goal),
+        "steps_doc": _steps_doc(shape, goal),
+    }
+
+
+def _steps_doc(shape: str, goal: Objective) -> str:
+    y = "y (steps, batch)" if goal.labelled else "y (steps, batch, outputs)"
+    what = "errors" if goal.regression else "right answers"
+    return fill(
+        f"Each maps x (steps, batch, {shape}) and {y} to the sums of the loss and of the "
+        f"{what}. Small models need several steps in a call to be fast.",
+        WIDTH,
+        initial_indent="    ",
+        subsequent_indent="    ",
+    )
