@@ -268,12 +268,12 @@ class TorchWalk(Walk):
         if isinstance(entry, Operation | Use) and not self.loop_variables():
             before, written = list(self.registrations), list(self.statements)
             around = list(self.around)
-            result = self.run_kept(entry, self.close(flow, variable), variable, kept)
+            entering = self.close(flow, variable)
+            closed = list(self.statements)
+            result = self.run_kept(entry, entering, variable, kept)
             made = self.registrations[len(before) :]
-            alone = (
-                isinstance(result.code, Call)
-                and result.code.func == f"self.{entry.name}"
-            )
+            called = Call(f"self.{entry.name}", (entering.code,))
+            alone = result.code == called and self.statements == closed
             if len(made) == 1 and alone:
                 self.read |= used_names(condition)
                 self.registrations[-1] = made[0]._replace(otherwise_identity=condition)

@@ -20,6 +20,7 @@ from cnnspec.expressions import (
     Literal,
     Logic,
     Name,
+    Unary,
     evaluate,
     names,
 )
@@ -45,21 +46,31 @@ def render(value: Value, spelling: Mapping[str, str]) -> Code:
 def code_of(expr: Expr) -> Code:
     """An expression as code that can be laid out over lines, where it is long."""
     text = unparse(expr)
-    if len(text) <= SHORT:
-        return text
+    return text if len(text) <= SHORT else _broken(expr)
+
+
+def _broken(expr: Expr) -> Code:
+    """Code whose operators are nodes, down to the operands: a text would get no parentheses."""
     match expr:
         case Binary(op, left, right) if op != "**":
-            return call.Binary(op, (code_of(left), code_of(right)))
+            return call.Binary(op, (_broken(left), _broken(right)))
         case Compare(ops, terms) if len(ops) == 1:
-            return call.Binary(ops[0], tuple(map(code_of, terms)))
+            return call.Binary(ops[0], tuple(map(_term, terms)))
         case Logic(op, terms):
-            return call.Binary(op, tuple(map(code_of, terms)))
+            return call.Binary(op, tuple(map(_broken, terms)))
         case Conditional(then, condition, otherwise):
-            return call.Conditional(*map(code_of, (then, condition, otherwise)))
+            return call.Conditional(*map(_broken, (then, condition, otherwise)))
         case Call(function, arguments):
             name = f"math.{function}" if function in ("ceil", "floor") else function
             return call.Call(name, tuple(map(code_of, arguments)))
-    return text
+    return unparse(expr)
+
+
+def _term(expr: Expr) -> Code:
+    """A term of a comparison: `not` and chains stay texts, and bind no tighter than it."""
+    is_not = isinstance(expr, Unary) and expr.op == "not"
+    is_text = is_not or (isinstance(expr, Compare) and len(expr.ops) > 1)
+    return call.Parenthesized(unparse(expr)) if is_text else _broken(expr)
 
 
 def used_names(value: Value) -> frozenset[str]:

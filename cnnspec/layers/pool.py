@@ -141,7 +141,7 @@ class AvgPool(Pool):
         return self.count_padding
 
     def pytorch(self, site: Site) -> list[Step]:
-        outside, padding = torch_padding(site, _torch_inside)
+        outside, padding = torch_padding(site, _torch_inside_average)
         if outside and any(_any(_uncounted(i)) for i in site.instances):
             return [_counted(site, "F", TORCH_COUNTED)]
         counting = site.unless(True, count_include_pad=site.field("count_padding"))
@@ -203,6 +203,14 @@ def _torch_inside(instance: Instance) -> Any:
         if all(2 * w.before <= w.kernel for w in windows)
         else None
     )
+
+
+def _torch_inside_average(instance: Instance) -> Any:
+    """The same of F.avg_pool3d, which refuses maps that are smaller than the kernel unpadded."""
+    (shape,) = instance.inputs
+    windows = windows_of(instance)
+    small = any(s < w.kernel for s, w in zip(shape.spatial, windows, strict=True))
+    return None if shape.rank == 3 and small else _torch_inside(instance)
 
 
 def _unless_kernel(site: Site, name: str) -> dict[str, Value]:
