@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.costs import Totals, total
-from cnnspec.render import diagnostic_json
 
 if TYPE_CHECKING:
     from cnnspec.compile import Checked
@@ -18,6 +17,8 @@ def spec_json(checked: Checked, strict: bool = False) -> dict[str, Any]:
 
     Shapes are lists without the batch, null where unknown.
     """
+    from cnnspec.render import diagnostic_json
+
     file, spec, graph = checked.source.name, checked.spec, checked.graph
     bad = {"error", "warning"} if strict else {"error"}
     found = checked.diagnostics
