@@ -1,0 +1,1 @@
+"""Measurements of `cnnspec check`; `make bench` runs them."""
