@@ -19,7 +19,7 @@ _NAME = re.compile(PATTERN + r"\Z")
 
 # Each list is tested against the library it is taken from.
 _PYTHON = """
-    abs all and any as ascii assert async await bin bool break breakpoint bytearray
+    abs aiter all and anext any as ascii assert async await bin bool break breakpoint bytearray
     bytes callable case chr class classmethod compile complex continue def del
     delattr dict dir divmod elif else enumerate eval except exec filter finally
     float for format from frozenset getattr global globals hasattr hash help hex id
@@ -51,13 +51,13 @@ _MODEL = """
     input input_dtype input_shape input_spec inputs jit_compile layers
     load_own_variables load_weights loss losses make_predict_function
     make_test_function make_train_function metrics metrics_names metrics_variables
-    name non_trainable_variables non_trainable_weights operations output
+    name non_trainable_variables non_trainable_weights operations optimizer output
     output_names output_shape outputs path predict predict_function predict_on_batch
     predict_step quantization_mode quantize quantized_build quantized_call
     rematerialized_call reset_metrics run_eagerly save save_own_variables
     save_weights set_state_tree set_weights stateless_call stateless_compute_loss
-    steps_per_execution summary supports_jit supports_masking symbolic_call
-    test_function test_on_batch test_step to_json train_function train_on_batch
+    steps_per_execution stop_training summary supports_jit supports_masking
+    symbolic_call test_function test_on_batch test_step to_json train_function train_on_batch
     train_step trainable trainable_variables trainable_weights
     unrolled_steps_per_execution variable_dtype variables weights
 """
