@@ -17,7 +17,8 @@ from cnnspec.yamltree import parse
 
 PAGES = load_codes()
 # Their mistakes stand in no text.
-WITHOUT_EXAMPLES = {"CS001", "CS002", "CS003", "CS004", "CS212", "CS501"}
+WITHOUT_EXAMPLES = {"CS001", "CS002", "CS003", "CS004", "CS212"}
+WITHOUT_EXAMPLES |= {"CS501", "CS502", "CS520"}  # a check does not report them
 
 
 def codes_of(text: str) -> set[str]:
