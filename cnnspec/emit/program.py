@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
 
 Context = dict[str, Any]
 
-# Names in train.py and predict.py that a model's must not hide, held to them by a test.
-TAKEN: frozenset[str] = frozenset()
+# What a model is imported as where its own name is taken.
+ALIASES = {"pytorch": "Network", "keras": "network"}
 
 
 def program_files(
@@ -80,16 +82,67 @@ def program_files(
     else:
         files["model.py"] = model_text(checked, target, loss_of(train, graph))
         context = _context(checked, target, data, train, totals.costs.params)
-        source = context["source"]
-        for name, template in (
-            ("data.py", f"data/{source}.py.j2"),
-            ("train.py", f"{target}/train.py.j2"),
-            ("predict.py", f"{target}/predict.py.j2"),
-        ):
-            files[name] = environment.get_template(template).render(context)
+        files |= _trained_program(environment, target, context)
     for name in ("README.md", "requirements.txt"):
         files[name] = environment.get_template(f"{name}.j2").render(context)
     return dict(sorted(files.items()))
+
+
+def _trained_program(
+    environment: Environment, target: str, context: Context
+) -> dict[str, str]:
+    """data.py, train.py and predict.py; a model whose name they use gets another in them."""
+    templates = {
+        "data.py": f"data/{context['source']}.py.j2",
+        "train.py": f"{target}/train.py.j2",
+        "predict.py": f"{target}/predict.py.j2",
+    }
+    name = context["model_name"]
+    for model in (name, ALIASES[target]):
+        names = {
+            "model": model,
+            "model_import": name if model == name else f"{name} as {model}",
+            "make_model": _make_model(model),
+            "load_model_head": _load_model_head(model),
+        }
+        files = {
+            file: environment.get_template(template).render({**context, **names})
+            for file, template in templates.items()
+        }
+        if not any(_binds(files[file], model) for file in ("train.py", "predict.py")):
+            break
+    return files
+
+
+def _make_model(model: str) -> str:
+    made = Call(Attribute(Call(model), "to"), ("device",))
+    return "\n".join(statement("model = ", made, 4))
+
+
+def _load_model_head(model: str) -> str:
+    returns = f"tuple[{model}, list[str]]"
+    return "\n".join(signature("load_model", ["path: Path"], 0, returns))
+
+
+def _binds(text: str, name: str) -> bool:
+    """Whether a program gives a name another meaning than the model's, anywhere."""
+    if hasattr(builtins, name):
+        return True
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found = [node.name]
+        elif isinstance(node, ast.arg):
+            found = [node.arg]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found = [node.id]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            ours = isinstance(node, ast.ImportFrom) and node.module == "model"
+            found = [] if ours else [a.asname or a.name for a in node.names]
+        else:
+            continue
+        if name in found:
+            return True
+    return False
 
 
 def _environment() -> Environment:
@@ -196,29 +249,17 @@ def _files_context(images: bool) -> Context:
 
 
 def _pytorch(spec: Spec, shape: str, goal: Objective) -> Context:
-    name = camel(spec.name)
-    model = "Network" if name in TAKEN else name
-    returns = f"tuple[{model}, list[str]]"
-    made = Call(Attribute(Call(model), "to"), ("device",))
     return {
-        "model": model,
-        "model_import": f"{name} as {model}" if model != name else name,
-        "make_model": "\n".join(statement("model = ", made, 4)),
+        "model_name": camel(spec.name),
         "loss_function": PYTORCH_LOSSES[goal.loss],
         "metric_code": pytorch_metric(goal),
         "scores": pytorch_scores(goal),
-        "load_model_head": "\n".join(
-            signature("load_model", ["path: Path"], 0, returns)
-        ),
     }
 
 
 def _keras(spec: Spec, shape: str, goal: Objective) -> Context:
-    name = spec.name
-    model = "network" if name in TAKEN else name
     return {
-        "model": model,
-        "model_import": f"{name} as {model}" if model != name else name,
+        "model_name": spec.name,
         "loss_name": KERAS_LOSSES[goal.loss],
         "losses": keras_loss(goal),
         "metric_lines": keras_metric(goal),
