@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,10 +45,16 @@ def check_text(text: str, overrides: dict[str, Any] | None = None) -> Checked:
     return checked
 
 
-def run_both(specs: dict[str, Checked], folder: Path) -> dict[str, Outcome]:
-    """Builds each spec for both targets, runs them on the same weights and inputs."""
+def run_both(
+    specs: dict[str, Checked], folder: Path, sizes_only: Collection[str] = ()
+) -> dict[str, Outcome]:
+    """Builds each spec for both targets, runs them on the same weights and inputs.
+
+    Args:
+        sizes_only: the specs whose models are built but not run, PyTorch's on the meta device.
+    """
     for name, checked in specs.items():
-        _prepare(name, checked, folder / name)
+        _prepare(name, checked, folder / name, name in sizes_only)
     # Keras loads while PyTorch draws the weights and inputs that it waits for.
     keras, pytorch = _start("keras_side.py", folder), _start("pytorch_side.py", folder)
     for process in (pytorch, keras):
@@ -67,7 +74,7 @@ def _start(side: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def _prepare(name: str, checked: Checked, place: Path) -> None:
+def _prepare(name: str, checked: Checked, place: Path, sizes_only: bool) -> None:
     graph, spec = checked.graph, checked.spec
     assert graph is not None and spec is not None
     for target in TARGETS:
@@ -83,6 +90,7 @@ def _prepare(name: str, checked: Checked, place: Path) -> None:
         "tokens": {n: graph.shape(e).vocabulary for n, e in graph.inputs.items()},
         "maps": {n: s.layout == MAPS for n, s in shapes.items()},
         "heads": any(not head.serve for head in graph.heads.values()),
+        "sizes_only": sizes_only,
         "random": any(
             n.layer is not None and n.layer.op == "dropout" and n.layer.values["rate"]
             for n in graph.layers
@@ -97,7 +105,15 @@ def _read(checked: Checked, place: Path) -> Outcome:
 
 
 def assert_same_network(outcome: Outcome) -> None:
-    """Shapes, counts, names and outputs of both models are those of the check."""
+    """Sizes, names and outputs of both models are those of the check."""
+    assert_same_sizes(outcome)
+    assert difference(outcome, "outputs") <= TOLERANCE
+    assert difference(outcome, "training") <= TOLERANCE
+    assert difference(outcome, "running") <= RUNNING_TOLERANCE
+
+
+def assert_same_sizes(outcome: Outcome) -> None:
+    """Shapes, counts and the names of weights."""
     for side, found in (("pytorch", outcome.pytorch), ("keras", outcome.keras)):
         source = (outcome.place / side / "model.py").read_text()
         assert "error" not in found, f"{side}: {found['error']}\n{source}"
@@ -111,17 +127,14 @@ def assert_same_network(outcome: Outcome) -> None:
     }
     if len(served) == 1:
         served = {"output": next(iter(served.values()))}
-    for side in (outcome.pytorch, outcome.keras):
-        assert side["params"] == training.params
-        assert side["trainable_params"] == training.trainable_params
-        assert side["outputs"] == served
+    for found in (outcome.pytorch, outcome.keras):
+        assert found["params"] == training.params
+        assert found["trainable_params"] == training.trainable_params
+        assert found["outputs"] == served
     assert outcome.pytorch["macs"] == totals.costs.macs
-    paths = {key.rpartition(".")[0] for key in outcome.pytorch["keys"]}
-    ours = {n.path.replace("[", ".").replace("]", "") for n in graph.layers if n.params}
-    assert paths == ours
-    assert difference(outcome, "outputs") <= TOLERANCE
-    assert difference(outcome, "training") <= TOLERANCE
-    assert difference(outcome, "running") <= RUNNING_TOLERANCE
+    paths = {n.path.replace("[", ".").replace("]", "") for n in graph.layers if n.params}
+    assert {key.rpartition(".")[0] for key in outcome.pytorch["keys"]} == paths
+    assert set(outcome.keras["names"]) == paths
 
 
 def arrays(outcome: Outcome, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -96,23 +96,40 @@ def run(folder):
     module = load(folder / "keras" / "model.py")
     build = getattr(module, facts["function"])
     model = build(training=True) if facts["heads"] else build()
+    serving = build() if facts["heads"] else model
+    (folder / "keras.json").write_text(json.dumps(sizes(model, serving, facts)))
+    if not facts["sizes_only"]:
+        save_values(model, serving, facts, folder)
+
+
+def sizes(model, serving, facts):
+    learned = [w for w in model.weights if "moving_" not in w.path]
+    outputs = serving.output if isinstance(serving.output, dict) else {}
+    outputs = outputs or {"output": serving.output}
+    return {
+        "params": sum(int(np.prod(w.shape)) for w in learned),
+        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "outputs": {
+            name: channels_first_shape(list(value.shape[1:]), facts["maps"].get(name))
+            for name, value in outputs.items()
+        },
+        "names": [layer.name for layer in model.layers if layer.weights],
+    }
+
+
+def channels_first_shape(shape, is_maps):
+    return [shape[-1], *shape[:-1]] if is_maps else shape
+
+
+def save_values(model, serving, facts, folder):
     set_weights(model, np.load(folder / "weights.npz"))
-    serving = model
-    if facts["heads"]:
-        serving = build()
+    if serving is not model:
         set_weights_by_name(serving, model)
     drawn = np.load(folder / "inputs.npz")
     found = outputs_of(serving, facts, drawn)
     with_heads = outputs_of(model, facts, drawn)
     if not facts["random"]:
         outputs_of(model, facts, drawn, training=True)
-    learned = [w for w in model.weights if "moving_" not in w.path]
-    result = {
-        "params": sum(int(np.prod(w.shape)) for w in learned),
-        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        "outputs": {n: list(v.shape[1:]) for n, v in found.items()},
-    }
-    (folder / "keras.json").write_text(json.dumps(result))
     np.savez(folder / "keras_outputs.npz", **found)
     np.savez(folder / "keras_training.npz", **with_heads)
     np.savez(folder / "keras_running.npz", **running(model))

@@ -51,11 +51,29 @@ def run(folder):
     facts = json.loads((folder / "facts.json").read_text())
     module = load(folder / "pytorch" / "model.py")
     build = getattr(module, facts["class"])
+    (folder / "pytorch.json").write_text(json.dumps(sizes(build, facts)))
+    if not facts["sizes_only"]:
+        save_values(build, facts, folder)
+
+
+def sizes(build, facts):
+    """On the meta device: shapes without numbers."""
     with torch.device("meta"):
-        meta = build().eval()
+        model = build().eval()
         inputs = [torch.empty(2, *shape) for shape in facts["inputs"].values()]
         with FlopCounterMode(display=False) as counter:
-            outputs = named(meta(*inputs))
+            outputs = named(model(*inputs))
+    trainable = [p.numel() for p in model.parameters() if p.requires_grad]
+    return {
+        "params": sum(p.numel() for p in model.parameters()),
+        "trainable_params": sum(trainable),
+        "macs": counter.get_total_flops() // 2 // 2,  # two operations, two samples
+        "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
+        "keys": [key for key in model.state_dict() if "num_batches" not in key],
+    }
+
+
+def save_values(build, facts, folder):
     rng = np.random.default_rng(facts["seed"])
     torch.manual_seed(facts["seed"])
     model = build().eval()
@@ -69,15 +87,7 @@ def run(folder):
         with_heads = named(model(*tensors))
         if not facts["random"]:
             model.train()(*tensors)
-    result = {
-        "params": sum(p.numel() for p in meta.parameters()),
-        "trainable_params": sum(p.numel() for p in meta.parameters() if p.requires_grad),
-        "macs": counter.get_total_flops() // 2 // 2,  # two operations, two samples
-        "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
-        "keys": [key for key in state if "num_batches" not in key],
-    }
     running = {k: v for k, v in model.state_dict().items() if "running_mean" in k}
-    (folder / "pytorch.json").write_text(json.dumps(result))
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **drawn)
     np.savez(folder / "pytorch_outputs.npz", **found)
