@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.containers import CONTAINERS, LISTS, read_container
 from cnnspec.declared import read_given
 from cnnspec.diagnostics import Label
+from cnnspec.expressions import Name
 from cnnspec.layers import OPERATIONS
 from cnnspec.shared import SHARED, read_shared
 from cnnspec.spec import (
@@ -213,8 +214,20 @@ class EntryReader:
         entry.layer = layer
         entry.given = given
         if "with" in given:
+            if given["with"].dynamic:
+                self._no_names(given["with"])
+                return None
             entry.edges = self._edges(given["with"])
         return entry
+
+    def _no_names(self, value: Value) -> None:
+        expr, node = value.expressions()[0]
+        self.bag.add(
+            "CS107",
+            "`with` takes names of layers, not expressions",
+            node.span,
+            help=f"write `{expr.name}`" if isinstance(expr, Name) else None,
+        )
 
     def _edges(self, value: Value) -> tuple[Reference, ...]:
         node = value.node
@@ -246,6 +259,11 @@ class EntryReader:
         )
         for name in unknown:
             self._unknown_argument(name, block)
+        empty = [
+            item for item in items if item[0].text in block.args and _is_empty(item[1])
+        ]
+        for name, child in empty:
+            self._empty_argument(name, child, block)
         for name, child in items:
             value = read_value(child, self.bag) if name.text in block.args else None
             if value is not None:
@@ -259,7 +277,17 @@ class EntryReader:
         if missing and not unknown:  # else they may be there under the wrong names
             self._missing_arguments(key, block, missing, bool(items))
         # With a wrong argument the block's output is unknown, and its followers stay silent.
-        return None if unknown or missing else entry
+        return None if unknown or missing or empty else entry
+
+    def _empty_argument(self, name: Scalar, child: Node, block: Block) -> None:
+        default = block.args[name.text].default
+        self.bag.add(
+            "CS107",
+            f"argument `{name.text}` of block `{block.name}` must have a value",
+            child.span,
+            "gets nothing",
+            help="leave it out for its default" if default else None,
+        )
 
     def _missing_arguments(
         self, key: Scalar, block: Block, missing: list[str], some: bool
@@ -296,6 +324,10 @@ class EntryReader:
             if meant
             else f"its arguments: {', '.join(block.args) or 'none'}",
         )
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
 
 
 def _memo_key(op: str, body: Node | None) -> tuple[Any, ...] | None:

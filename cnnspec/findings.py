@@ -107,7 +107,7 @@ class Findings:
             found,
             self._notes(scope),
         )
-        related = self._handed_on(value, source, f"`{field}` of `{entry.key}`")
+        related = self._handed_on(value, source, entry, field)
         for d in found.sorted():
             self._bag.add(
                 d.code,
@@ -167,8 +167,7 @@ class Findings:
                 span = node.span
                 if place.entry is not entry:
                     value = entry.given[remark.field]
-                    owner = f"`{remark.field}` of `{entry.key}`"
-                    related += self._handed_on(value, node, owner)
+                    related += self._handed_on(value, node, entry, remark.field)
         self._bag.add(
             remark.code,
             remark.message,
@@ -210,7 +209,7 @@ class Findings:
             f"{verb} {received(found)}",
             notes=self._notes(scope),
             help=help,
-            related=self._handed_on(value, node, "it"),
+            related=self._handed_on(value, node),
         )
 
     def _source(self, value: Value, scope: Scope) -> Node:
@@ -228,10 +227,14 @@ class Findings:
             value, scope = given, scope.parent
         return value.node
 
-    def _handed_on(self, value: Value, source: Node, what: str) -> tuple[Label, ...]:
+    def _handed_on(
+        self, value: Value, source: Node, entry: Entry | None = None, field: str = ""
+    ) -> tuple[Label, ...]:
+        """Where a value written elsewhere is used: in a field, or as a condition or count."""
         if source.span == value.node.span:
             return ()
-        return (Label(value.node.span, f"{what} takes it"),)
+        used = f"`{field}` of `{entry.key}` takes it" if entry else "used here"
+        return (Label(value.node.span, used),)
 
     def _notes(self, scope: Scope) -> tuple[str, ...]:
         """In which block, and where that is used, from the inside out."""

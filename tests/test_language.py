@@ -447,6 +447,8 @@ def test_the_scope_and_line_of_a_layer_are_its_definition() -> None:
         "layers:\n  - relu:\n    when: $(1 // 0 == 1)\n  - dense: {units: 2}\n",
         "layers:\n  - conv: {filters: 2, kernel: 1}\n    repeat: half\n  - dense: {units: 2}\n",
         "layers: relu\n",
+        "blocks: {b: {args: {w: ~}, layers: [{conv: {filters: $w, kernel: 3}}]}}\nlayers: [{b: {w: ~}}]\n",
+        "- relu:\n  name: a\n- add: {with: [$a]}\n",
     ],
 )
 def test_one_mistake_gives_one_error(text: str) -> None:
