@@ -11,6 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 TARGET ?= pytorch
 JOBS ?= 2
 ARGS ?=
+export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,13 +45,15 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/cnnspec check specs/lenet5_modern.yaml
 	$(BIN)/cnnspec train specs/lenet5_modern.yaml --target $(TARGET) -o $(DEMO)
+	@echo 'program  $(DEMO)'
+	@echo 'curves   $(DEMO)/run/curves.png'
+	@echo 'weights  $(DEMO)/run/best.safetensors'
 
 # Each worker computes on one core; TensorFlow leaves room on a GPU for the others.
 test: export OMP_NUM_THREADS = 1
 test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
 test: export TF_FORCE_GPU_ALLOW_GROWTH = true
-test: export TF_CPP_MIN_LOG_LEVEL = 2
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15 $(ARGS)
 

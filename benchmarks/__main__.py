@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from benchmarks.timing import Command, time_interleaved
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+LOCK = ROOT / "requirements.lock"
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESNET = ROOT / "specs" / "resnet18.yaml"
 
@@ -39,12 +41,17 @@ def main() -> int:
 
 
 def prepare(place: Path) -> dict[str, Command]:
-    """Installs the wheel by pip into an environment of its own, writes specs and program."""
+    """Installs the wheel by pip into an environment of its own, writes specs and program.
+
+    Its packages are those of the lock, where pip takes no hashes for a wheel of ours.
+    """
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", place, ROOT)
     venv.create(place / "venv", with_pip=True)
     bin_ = place / "venv" / "bin"
     (wheel,) = place.glob("*.whl")
-    run(bin_ / "python", "-m", "pip", "install", "--quiet", wheel)
+    pins = place / "pins.txt"
+    pins.write_text("\n".join(re.findall(r"(?m)^\S+==[^\\]+", LOCK.read_text())))
+    run(bin_ / "python", "-m", "pip", "install", "--quiet", "-c", pins, wheel)
     program = place / "resnet18-keras"
     run(bin_ / "cnnspec", "build", RESNET, "--target", "keras", "-o", program)
     python, cnnspec = str(bin_ / "python"), str(bin_ / "cnnspec")
