@@ -267,6 +267,19 @@ layers:
     name: large
   - add: {with: [small]}
 """.replace("- classifier\n    name", "- classifier:\n    name"),
+    "ceil_sizes_differ": IMAGE
+    + """
+blocks:
+  stage:
+    args: {padding: 0}
+    layers:
+      - conv: {filters: 4, kernel: 2}
+      - max_pool: {kernel: 3, stride: 2, rounding: ceil, padding: $padding}
+layers:
+  - stage
+  - stage: {padding: 1}
+  - stage: {padding: 1}
+""",
     "frozen": IMAGE
     + """
 blocks:

@@ -73,6 +73,20 @@ def one_number(site: Site) -> Value | None:
     return site.field("padding") if numbers else None
 
 
+PAD_CEIL = '''\
+def pad_ceil(x, kernel, stride, padding=0, value=0.0):
+    """Pads each axis so far that its last, partial window is whole."""
+    sides = []
+    for axis, size in enumerate(x.shape[1:-1]):
+        k, s = (v if isinstance(v, int) else v[axis] for v in (kernel, stride))
+        last = -(-(size + 2 * padding - k) // s) * s  # where the last window starts
+        if last >= size + padding:
+            last -= s
+        sides.append((padding, max(last + k - size - padding, 0)))
+    return ops.pad(x, ((0, 0), *sides, (0, 0)), constant_values=value)
+'''
+
+
 def torch_padding(
     site: Site, inside: Callable[[Instance], Any], fill: float = 0.0
 ) -> tuple[list[Step], dict[str, Value]]:
@@ -197,11 +211,24 @@ def keras_fill(site: Site, fill: float) -> Step:
 
     number = one_number(site)
     floors = all(i.layer.values["rounding"] != dims.CEIL for i in site.instances)
+    if number is not None and not floors and not site.agreed(nested):
+        return _keras_pad_ceil(site, number, fill)
     if number is None or not floors:
         return site.call("ops.pad", site.number(nested), constant_values=fill)
     pair = (number, number)
     value = site.number(nested, ((0, 0), *(pair,) * site.rank, (0, 0)))
     return site.guarded(site.call("ops.pad", value, constant_values=fill), number)
+
+
+def _keras_pad_ceil(site: Site, padding: Value, fill: float) -> Step:
+    """The overhang depends on the input's size, which differs between instances."""
+    return site.call(
+        site.helper("pad_ceil", PAD_CEIL),
+        site.field("kernel"),
+        stride_of(site),
+        **site.unless(0, padding=padding),
+        value=fill,
+    )
 
 
 def keras_order(sides: Sides) -> Sides:
