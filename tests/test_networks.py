@@ -15,7 +15,12 @@ import yaml
 from cnnspec.compile import check_file
 from cnnspec.emit.build import model_text
 from tests.commands import check_json
-from tests.parity.harness import Outcome, assert_same_network, assert_same_sizes, run_both
+from tests.parity.harness import (
+    Outcome,
+    assert_same_network,
+    assert_same_sizes,
+    run_both,
+)
 
 ROOT = Path(__file__).parent.parent
 FACTS = {
@@ -40,7 +45,9 @@ def path_of(name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    specs = {run: check_file(str(path_of(n)), values) for run, (n, values) in RUNS.items()}
+    specs = {
+        run: check_file(str(path_of(n)), values) for run, (n, values) in RUNS.items()
+    }
     specs |= {run: check_file(str(path_of(name)), {}) for run, name in SIZED.items()}
     return run_both(specs, tmp_path_factory.mktemp("networks"), sizes_only=set(SIZED))
 

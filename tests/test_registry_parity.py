@@ -50,7 +50,9 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_both_models_agree_for_drawn_values_of_each_field(op: str, batch: Batch) -> None:
+def test_both_models_agree_for_drawn_values_of_each_field(
+    op: str, batch: Batch
+) -> None:
     for number, drawn in enumerate(batch.drawn[op]):
         try:
             assert_same_network(batch.outcomes[f"{op}-{number}"])
@@ -81,5 +83,3 @@ def test_most_outputs_are_not_constant(op: str, batch: Batch) -> None:
         ours, _ = arrays(batch.outcomes[f"{op}-{number}"], "outputs")
         alive += any(np.ptp(value) > 0 for value in ours.values())
     assert alive >= 0.7 * len(batch.drawn[op])
-
-

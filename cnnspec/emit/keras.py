@@ -93,7 +93,7 @@ def _block(source: Source, walk: KerasWalk) -> list[str]:
     before: list[Statement] = []
     if "in_channels" in needed:
         before.append(Assign("in_channels", f"{parameter}.shape[-1]"))
-    params = [parameter, *parameters(block, dict(definition.extras))]
+    params = [parameter, *parameters(block, definition)]
     params += ["name"] if definition.extras else ["*", "name"]
     statements = [*before, *lets, *walk.statements, Assign("return", flow.code)]
     return [*signature(block.name, params, 0), *write(statements, INDENT)]

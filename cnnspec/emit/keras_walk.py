@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit.call import Argument, Call, Code, Keyword
 from cnnspec.emit.flow import Flow
+from cnnspec.emit.numbers import carried
 from cnnspec.emit.quote import literal
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Site, Step
@@ -87,10 +88,7 @@ class KerasWalk(Walk):
                 arguments.append(
                     code if argument.default is None else Keyword(name, code)
                 )
-        for name, by_scope in self.known[entry.block].extras.items():
-            found = [o for o in occurrences if o.child in by_scope]
-            wanted = [by_scope[o.child] for o in found if o.child is not None]
-            value = self.pick(entry, found, wanted, [])
+        for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_forward(value)))
         arguments.append(Keyword("name", self.layer_name(entry, "")))
         return Step(lambda x: Call(entry.block.name, (x, *arguments)))

@@ -130,7 +130,7 @@ def let_statements(definition: Definition, needed: set[str]) -> list[Statement]:
     ]
 
 
-def parameters(block: Block, extras: dict[str, object]) -> list[str]:
+def parameters(block: Block, definition: Definition) -> list[str]:
     """A block's arguments as parameters; numbers that no expression gives are keyword-only."""
     from cnnspec.emit.call import one_line
 
@@ -139,6 +139,11 @@ def parameters(block: Block, extras: dict[str, object]) -> list[str]:
         f"{a.name}={one_line(render(_frozen(a.default.tree), {}))}"
         for a in block.args.values()
         if a.default is not None
+    ]
+    # An instance without the layer has no number for it.
+    extras = [
+        name if scopes.keys() >= set(definition.scopes) else f"{name}=None"
+        for name, scopes in definition.extras.items()
     ]
     return [*required, *optional, *(["*", *extras] if extras else [])]
 

@@ -9,9 +9,11 @@ from cnnspec.emit.site import Inexpressible
 from cnnspec.expressions import Name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cnnspec.emit.walk import Walk
     from cnnspec.graph import Occurrence
-    from cnnspec.spec import Entry
+    from cnnspec.spec import Entry, Use
 
 
 class NoValue(Exception):
@@ -53,8 +55,20 @@ def carry(
             )
     extras = walk.definition.extras
     for name, known in extras.items():
-        if known == by_scope:
+        alike = all(type(by_scope.get(s)) is type(v) for s, v in known.items())
+        if known == by_scope and alike:  # True == 1
             return Name(name)
     name = walk.allocate(f"{entry.name}_size")
     extras[name] = by_scope
     return Name(name)
+
+
+def carried(
+    walk: Walk, entry: Use, occurrences: list[Occurrence]
+) -> Iterator[tuple[str, Value]]:
+    """The numbers that a use hands to its block, by the names of their arguments."""
+    for name, by_scope in walk.known[entry.block].extras.items():
+        found = [(o, by_scope[o.child]) for o in occurrences if o.child in by_scope]
+        if found:  # else none of these instances has the layer
+            users, wanted = zip(*found, strict=True)
+            yield name, pick(walk, entry, list(users), list(wanted), [])

@@ -198,7 +198,7 @@ def _constructor(
     if definition.reads_channels:
         params.append("in_channels")
     if block is not None:
-        params += parameters(block, dict(definition.extras))
+        params += parameters(block, definition)
     stored: list[Statement] = [Assign(f"self.{name}", name) for name in walk.stored]
     body = [*lets, *stored, *modules]
     if not body and len(params) == 1:

@@ -20,7 +20,7 @@ from cnnspec.emit.call import (
     one_line,
 )
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.numbers import NoValue
+from cnnspec.emit.numbers import NoValue, carried
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Site, Step
 from cnnspec.emit.statements import INDENT, Assign, If, Statement
@@ -119,11 +119,7 @@ class TorchWalk(Walk):
                 arguments.append(
                     code if argument.default is None else Keyword(name, code)
                 )
-        for name, by_scope in callee.extras.items():
-            wanted = [by_scope[o.child] for o in occurrences if o.child in by_scope]
-            value = self.pick(
-                entry, [o for o in occurrences if o.child in by_scope], wanted, []
-            )
+        for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_constructor(value)))
         return Call(camel(entry.block.name), tuple(arguments))
 

@@ -222,7 +222,14 @@ def _unless_kernel(site: Site, name: str) -> dict[str, Value]:
 
 
 def _ceil_mode(site: Site) -> dict[str, Value]:
-    ceil = site.number(lambda i: i.layer.values["rounding"] == dims.CEIL)
+    from cnnspec.expressions import Compare, Expr, Literal
+
+    field = site.field("rounding")
+    is_ceil = Compare(("==",), (field, Literal(dims.CEIL)))
+    ceil = site.number(
+        lambda i: i.layer.values["rounding"] == dims.CEIL,
+        *([is_ceil] if isinstance(field, Expr) else []),
+    )
     return site.unless(False, ceil_mode=ceil)
 
 

@@ -91,7 +91,9 @@ def _value(field: Field[Any], source: random.Random) -> Any:
 
 
 def _input(source: random.Random) -> dict[str, int]:
-    kind = source.choice((("length",), ("height", "width"), ("height", "width"), (), "v"))
+    kind = source.choice(
+        (("length",), ("height", "width"), ("height", "width"), (), "v")
+    )
     if kind == "v":
         kind = ("depth", "height", "width")
     if not kind:
@@ -162,9 +164,7 @@ def _block_spec(op: str, source: random.Random, uses: list[Values]) -> dict[str,
     apart = source.random() < 0.5
     layers: list[Entry] = []
     for number, use in enumerate(uses):
-        call = {
-            f"its_{n}": use[n] + added[n] if added[n] else use[n] for n in carried
-        }
+        call = {f"its_{n}": use[n] + added[n] if added[n] else use[n] for n in carried}
         if kind and number:
             call["extra"] = False if kind == "when" else source.choice((0, 2))
         entry: dict[str, Any] = {"unit": call}

@@ -123,7 +123,9 @@ def assert_same_sizes(outcome: Outcome) -> None:
     assert totals is not None
     training = totals.training
     served = {
-        n: list(graph.shape(e).sizes) for n, e in graph.outputs.items() if graph.serves(n)
+        n: list(graph.shape(e).sizes)
+        for n, e in graph.outputs.items()
+        if graph.serves(n)
     }
     if len(served) == 1:
         served = {"output": next(iter(served.values()))}
@@ -132,7 +134,9 @@ def assert_same_sizes(outcome: Outcome) -> None:
         assert found["trainable_params"] == training.trainable_params
         assert found["outputs"] == served
     assert outcome.pytorch["macs"] == totals.costs.macs
-    paths = {n.path.replace("[", ".").replace("]", "") for n in graph.layers if n.params}
+    paths = {
+        n.path.replace("[", ".").replace("]", "") for n in graph.layers if n.params
+    }
     assert {key.rpartition(".")[0] for key in outcome.pytorch["keys"]} == paths
     assert set(outcome.keras["names"]) == paths
 

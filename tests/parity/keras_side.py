@@ -29,7 +29,9 @@ NORM = {"weight": "gamma", "bias": "beta"}
 
 
 def load(path):
-    spec = importlib.util.spec_from_file_location(f"model_{path.parent.parent.name}", path)
+    spec = importlib.util.spec_from_file_location(
+        f"model_{path.parent.parent.name}", path
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -72,7 +74,8 @@ def channels_last(value):
 def outputs_of(model, facts, drawn, training=False):
     """Outputs by name, channels first."""
     inputs = [
-        channels_last(drawn[n]) if facts["maps"][n] else drawn[n] for n in facts["inputs"]
+        channels_last(drawn[n]) if facts["maps"][n] else drawn[n]
+        for n in facts["inputs"]
     ]
     found = model(inputs[0] if len(inputs) == 1 else inputs, training=training)
     found = found if isinstance(found, dict) else {"output": found}

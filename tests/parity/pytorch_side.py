@@ -16,7 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def load(path):
-    spec = importlib.util.spec_from_file_location(f"model_{path.parent.parent.name}", path)
+    spec = importlib.util.spec_from_file_location(
+        f"model_{path.parent.parent.name}", path
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
