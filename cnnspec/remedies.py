@@ -58,6 +58,11 @@ def offer(
             changed, text = _apply(root, fault, remedy)
             if _mends(key, before, check(changed).sorted()):
                 fitting.append(text)
+        if not fitting and trials and (fewer := _fewer_rounds(root, fault)) is not None:
+            trials -= 1
+            changed, text = fewer
+            if _mends(key, before, check(changed).sorted()):
+                fitting.append(text)
         helps[key] = _sentence(fault.remark, fitting)
     if any(helps.values()):
         bag.replace([_with_help(d, helps.get(_Key(d.code, d.span))) for d in before])
@@ -106,6 +111,21 @@ def _apply(root: Mapping, fault: Fault, remedy: Remedy) -> tuple[Mapping, str]:
         tree = replace(tree, entry.node, _with_fields(entry, fields))
     assert isinstance(tree, Mapping)
     return tree, text
+
+
+def _fewer_rounds(root: Mapping, fault: Fault) -> tuple[Mapping, str] | None:
+    """The rounds before the fault, where it stands in a repeated block that began well."""
+    scope = fault.scope
+    while scope.parent is not None and not (scope.round and scope.round[0]):
+        scope = scope.parent
+    use = scope.use
+    if use is None or scope.round is None or not isinstance(use.node, Mapping):
+        return None
+    rounds = scope.round[0]
+    item = use.node.with_item("repeat", _node(rounds, use.key_span))
+    changed = replace(root, use.node, item)
+    assert isinstance(changed, Mapping)
+    return changed, f"repeat {rounds} of `{use.key}`"
 
 
 def _with_fields(entry: Entry, changes: dict[str, Any]) -> Mapping:
