@@ -43,7 +43,7 @@ def main() -> int:
 def prepare(place: Path) -> dict[str, Command]:
     """Installs the wheel by pip into an environment of its own, writes specs and program.
 
-    Its packages are those of the lock, where pip takes no hashes for a wheel of ours.
+    The packages it needs are pinned as in the lock.
     """
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", place, ROOT)
     venv.create(place / "venv", with_pip=True)
