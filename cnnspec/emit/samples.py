@@ -27,6 +27,7 @@ class Samples(NamedTuple):
     shape: str  # as in "224, 224, 3"
     shape_tuple: str
     spatial: bool
+    axes: int  # of a sample
     height: int
     width: int
     channels: int
@@ -71,6 +72,7 @@ def describe_samples(
         shape=_listed(sizes),
         shape_tuple=one_line(literal(sizes)),
         spatial=given.layout == MAPS,
+        axes=len(sizes),
         height=height,
         width=width,
         channels=given.channels,
