@@ -142,9 +142,9 @@ def _read_spec_name(root: Mapping, misspelt: set[str], bag: Bag) -> str:
                 help="add `name: my_network`: it names the generated model",
             )
         return "model"
-    name = (
-        node.text if isinstance(node, Scalar) and node.value is not None else node.kind
-    )
+    name = ""
+    if isinstance(node, Scalar) and node.value is not None:
+        name = node.text
     if not check_name(name, "spec", node.span, bag):
         return "model"
     if name in OPERATIONS or name in CONTAINERS:

@@ -33,7 +33,9 @@ def read_shared(entry: Entry, node: Mapping, variables: Variables, bag: Bag) -> 
 
 def take_name(entry: Entry, node: Node, bag: Bag) -> None:
     """The author's name for an entry, where it may be one."""
-    name = node.text if isinstance(node, Scalar) and node.plain else node.kind
+    name = ""
+    if isinstance(node, Scalar) and node.value is not None:
+        name = node.text
     if check_name(name, "layer", node.span, bag):
         entry.name = name
         entry.named = True
