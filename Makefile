@@ -55,7 +55,7 @@ test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
 test: export TF_FORCE_GPU_ALLOW_GROWTH = true
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15 $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 15 $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
