@@ -246,16 +246,13 @@ def _columns(cells: list[tuple[str, ...]], width: int) -> list[str]:
     over = sum(widths[i] + 2 for i in shown) - 2 - width
     if over > 0:
         widths[0] = max(12, widths[0] - over)
-    lines = []
-    for row in cells:
-        parts = []
-        for i in shown:
-            text = row[i]
-            if len(text) > widths[i]:
-                text = "…" + text[len(text) - widths[i] + 1 :]
-            parts.append(text.rjust(widths[i]) if RIGHT[i] else text.ljust(widths[i]))
-        lines.append("  ".join(parts).rstrip())
-    return lines
+    layout = "  ".join(f"{{{i}:{'>' if RIGHT[i] else '<'}{widths[i]}}}" for i in shown)
+    return [layout.format(_cut(row[0], widths[0]), *row[1:]).rstrip() for row in cells]
+
+
+def _cut(text: str, width: int) -> str:
+    """The end of a text that is too long: the end tells layers apart."""
+    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
 
 
 def _footer(totals: Totals) -> list[str]:
