@@ -316,6 +316,5 @@ class Declared:
     def __init__(self, given: dict[str, Any]) -> None:
         """`given`: accepted values by field name; the rest take their defaults."""
         self.values = {
-            name: given[name] if name in given else field.default
-            for name, field in self.fields.items()
+            name: given.get(name, field.default) for name, field in self.fields.items()
         }

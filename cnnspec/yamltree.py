@@ -25,7 +25,7 @@ MAX_ALIASED = 100_000
 MAX_FAULTS = 50
 MAX_DIGITS = 100
 
-Value: TypeAlias = None | bool | int | float | str
+Value: TypeAlias = bool | int | float | str | None
 
 # libyaml where PyYAML was built with it; the pure parser gives the same events, slowly.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
