@@ -154,6 +154,8 @@ def untrainable(graph: Graph) -> str | None:
         return "its input is tokens"
     if made is not None and made.layout != VECTOR:
         return f"its output is {describe(made)}"
+    if not any(node.params and node.trainable for node in graph.layers):
+        return "it has no weights to learn"
     return None
 
 

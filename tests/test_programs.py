@@ -281,3 +281,56 @@ def test_programs_stand_outside_the_repository(tmp_path: Path) -> None:
     program = build(LENET, "pytorch", tmp_path / "program")
     (outcome,) = run([Job(program, "data.py", before="import cnnspec")], tmp_path)
     assert "import of cnnspec halted" in outcome.status
+
+
+OPTIMIZERS = (
+    "{sgd: {learning_rate: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.01}}",
+    "{sgd: {learning_rate: 0.1}}",
+    "{adam: {learning_rate: 0.003, beta1: 0.8, epsilon: 1e-3, weight_decay: 0.01}}",
+    "{adam: {beta1: 0, beta2: 0.99}}",
+    "{adamw: {learning_rate: 0.003, weight_decay: 0.1, epsilon: 1e-4}}",
+)
+KEEP_WEIGHTS = """
+import model, numpy as np
+made = model.Lenet5Modern
+def keep():
+    found = made()
+    np.savez("weights.npz", **{k: v.numpy() for k, v in found.state_dict().items()})
+    return found
+model.Lenet5Modern = keep
+"""
+TAKE_WEIGHTS = """
+import model, numpy as np
+made = model.lenet5_modern
+def take():
+    found = made()
+    for key, value in np.load("weights.npz").items():
+        layer, _, name = key.partition(".")
+        layer = found.get_layer(layer)
+        axes = (2, 3, 1, 0) if value.ndim == 4 else (1, 0)
+        if name == "weight":
+            layer.kernel.assign(value.transpose(axes))
+        else:
+            layer.bias.assign(value)
+    return found
+model.lenet5_modern = take
+"""
+
+
+def test_both_targets_learn_the_same_from_the_same_weights(tmp_path: Path) -> None:
+    jobs: dict[str, list[Job]] = {target: [] for target in TARGETS}
+    for number, optimizer in enumerate(OPTIMIZERS):
+        text = LENET[: LENET.index("train:")] + f"train: {{optimizer: {optimizer}}}\n"
+        for target, before in zip(TARGETS, (KEEP_WEIGHTS, TAKE_WEIGHTS), strict=True):
+            program = build(text, target, tmp_path / f"{target}{number}")
+            jobs[target].append(
+                Job(program, "train.py", ("--epochs", "1"), NO_PICTURE + "\n" + before)
+            )
+    for target in TARGETS:
+        finish(jobs[target], tmp_path)
+    for first, second in zip(*jobs.values(), strict=True):
+        for a, b in zip(
+            metrics(first.folder / "run"), metrics(second.folder / "run"), strict=True
+        ):
+            assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
+            assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-4)

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from cnnspec.source import Span
     from cnnspec.spec import Spec
 
-_BEFORE = re.compile(r"\s*:\s*(&\S+\s+)?")
+_BEFORE = re.compile(r"\s*:\s*")
 _ALIAS = re.compile(r"\*[^\s,\[\]{}]+")
 
 
 def spec_text(text: str, spec: Spec, overrides: dict[str, Any]) -> str:
-    """The spec's text, its variables set: what a program says it was generated from."""
+    """The spec's text, its variables set: what a program says it was generated from.
+
+    A value with an anchor stays, for others may be its aliases: a comment says what was set.
+    """
     section = spec.root.get("vars")
     if not overrides or not isinstance(section, Mapping):
         return text
@@ -29,6 +32,8 @@ def spec_text(text: str, spec: Spec, overrides: dict[str, Any]) -> str:
         start = _index(text, key.span.end_line, key.span.end_column)
         before = _BEFORE.match(text, start)
         start = before.end() if before else start
+        if text.startswith("&", start):
+            return f"# built with {_options(overrides)}\n{text}"
         alias = _ALIAS.match(text, start)
         end = alias.end() if alias else _end(text, node.span)
         changes.append((start, end, json.dumps(value, ensure_ascii=False)))
@@ -37,8 +42,15 @@ def spec_text(text: str, spec: Spec, overrides: dict[str, Any]) -> str:
     return text
 
 
+def _options(overrides: dict[str, Any]) -> str:
+    values = {name: json.dumps(value) for name, value in overrides.items()}
+    return " ".join(f"--set {name}={value}" for name, value in values.items())
+
+
 def _end(text: str, span: Span) -> int:
-    return _index(text, span.end_line, span.end_column)
+    """The index after a value; a block's end mark stands on a later line."""
+    end = _index(text, span.end_line, span.end_column)
+    return len(text[:end].rstrip())
 
 
 def _index(text: str, line: int, column: int) -> int:

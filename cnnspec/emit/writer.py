@@ -115,8 +115,9 @@ def _refuse(folder: Path) -> None:
     try:
         if folder.is_symlink():
             raise Unwritable(f"{folder} is a symbolic link: name the folder itself")
-        if folder.exists() and not folder.is_dir():
-            raise Unwritable(f"{folder} is not a folder")
+        for place in (folder, *folder.parents):
+            if place.exists() and not place.is_dir():
+                raise Unwritable(f"{place} is not a folder")
     except (OSError, ValueError) as error:
         raise Unwritable(f"cannot write {str(folder)!r}: {_reason(error)}") from error
 
