@@ -12,14 +12,17 @@ from inspect import cleandoc
 from typing import Any
 
 from cnnspec.containers import CONTAINERS, LISTS
+from cnnspec.datasets import SOURCES
 from cnnspec.fields import Declared, Field, Names
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.inputs import KINDS
 from cnnspec.layers import OPERATIONS
 from cnnspec.names import LONGEST_NAME, PATTERN
+from cnnspec.optimizers import OPTIMIZERS
 from cnnspec.resolve import VERSION
 from cnnspec.schema import structure
 from cnnspec.shared import SHARED
+from cnnspec.training import Train
 from cnnspec.wording import alternatives
 
 Schema = dict[str, Any]
@@ -75,8 +78,23 @@ def _document_keys() -> Schema:
             "minItems": 1,
             "uniqueItems": True,
         },
-        "data": {"description": "What it is trained on.", "type": "object"},
-        "train": {"description": "How it is trained.", "type": "object"},
+        "data": {
+            "description": "What it is trained on.",
+            "type": "object",
+            "anyOf": [_mapping(cls, name) for name, cls in SOURCES.items()],
+        },
+        "train": _train(),
+    }
+
+
+def _train() -> Schema:
+    schema = _mapping(Train, "train")
+    note = schema["properties"]["optimizer"]["description"]
+    optimizer = {"description": note, **_one_of(OPTIMIZERS)}
+    return {
+        **schema,
+        "type": "object",
+        "properties": {**schema["properties"], "optimizer": optimizer},
     }
 
 
