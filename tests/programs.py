@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 from click.testing import CliRunner
 
 from cnnspec.cli import cli
+from cnnspec.compile import check_source
+from cnnspec.emit.program import program_files
+from cnnspec.source import SourceFile
 
 ROOT = Path(__file__).parents[1]
 TARGETS = ("pytorch", "keras")
@@ -78,6 +81,22 @@ def build(text: str, target: str, folder: Path, *args: str) -> Path:
     )
     assert status == 0, output
     return folder
+
+
+def files_of(text: str, target: str, **overrides: Any) -> dict[str, str]:
+    """A program's files, not written."""
+    checked = check_source(SourceFile("spec.yaml", text), overrides)
+    assert not checked.has_errors, checked.diagnostics
+    return program_files(checked, target, overrides)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def run(jobs: list[Job], cwd: Path) -> list[Outcome]:
