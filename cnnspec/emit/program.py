@@ -198,7 +198,8 @@ def _context(
         **feeding._asdict(),
         **make_steps(train.optimizer)._asdict(),
         **readme._asdict(),
-        **per_target(spec, samples.shape, goal),
+        "steps_doc": _steps_doc(samples.shape, goal),
+        **per_target(spec, goal),
     }
 
 
@@ -248,7 +249,7 @@ def _files_context(images: bool) -> Context:
     }
 
 
-def _pytorch(spec: Spec, shape: str, goal: Objective) -> Context:
+def _pytorch(spec: Spec, goal: Objective) -> Context:
     return {
         "model_name": camel(spec.name),
         "loss_function": PYTORCH_LOSSES[goal.loss],
@@ -257,14 +258,13 @@ def _pytorch(spec: Spec, shape: str, goal: Objective) -> Context:
     }
 
 
-def _keras(spec: Spec, shape: str, goal: Objective) -> Context:
+def _keras(spec: Spec, goal: Objective) -> Context:
     return {
         "model_name": spec.name,
         "loss_name": KERAS_LOSSES[goal.loss],
         "losses": keras_loss(goal),
         "metric_lines": keras_metric(goal),
         "scores": keras_scores(goal),
-        "steps_doc": _steps_doc(shape, goal),
     }
 
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnnspec.datasets import Arrays, DataSource, ImageFolder, Synthetic
-from cnnspec.emit.call import one_line, statement
+from cnnspec.emit.call import Code, Tuple, one_line, statement
 from cnnspec.emit.objective import ONE_OF_TWO, Objective
 from cnnspec.emit.quote import docstring, literal
 from cnnspec.emit.steps import number
@@ -138,10 +138,8 @@ def _normalisation(data: DataSource) -> list[str]:
     ]
 
 
-def _code(value: float | tuple[float, ...]) -> object:
+def _code(value: float | tuple[float, ...]) -> Code:
     if isinstance(value, tuple):
-        from cnnspec.emit.call import Tuple
-
         return Tuple(tuple(number(item) for item in value))
     return number(value)
 

@@ -31,8 +31,7 @@ class Steps(NamedTuple):
 def number(value: float) -> str:
     """A number as code: `1e-4` where that is shorter than `0.0001`."""
     plain = literal(float(value))
-    mantissa, _, exponent = f"{float(value):.17e}".partition("e")
-    for digits in range(17):
+    for digits in range(17):  # the fewest that give the same number
         mantissa, _, exponent = f"{float(value):.{digits}e}".partition("e")
         if float(f"{mantissa}e{exponent}") == float(value):
             break

@@ -160,7 +160,7 @@ def _recorded(folder: Path) -> dict[str, list[str]]:
         }
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # it was edited: what it would vouch for counts as edited, too
 
 
