@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from cnnspec.fields import Names
 from cnnspec.layers import OPERATIONS
 from tests.parity.drawing import Count, Drawn, draw
 from tests.parity.harness import Outcome, arrays, assert_same_network, run_both
@@ -70,6 +71,8 @@ def test_no_field_stays_at_its_default_and_few_specs_are_refused(
         moved = seen - {repr(field.default)}
         # A required field has no default: then it must take different values.
         assert len(moved) >= (2 if field.required else 1), (name, seen)
+        if isinstance(field, Names):
+            assert max(len(use[name]) for use in uses) >= 2
     count = batch.counts[op]
     assert count.accepted >= PLAIN + IN_BLOCK
     # What a target has no words for (CS501) must stay rare.

@@ -210,8 +210,9 @@ def keras_fill(site: Site, fill: float) -> Step:
         return keras_order(sides_of(instance, covering=True))
 
     number = one_number(site)
-    floors = all(i.layer.values["rounding"] != dims.CEIL for i in site.instances)
-    if number is not None and not floors and not site.agreed(nested):
+    ceils = [i.layer.values["rounding"] == dims.CEIL for i in site.instances]
+    floors = not any(ceils)
+    if number is not None and all(ceils) and not site.agreed(nested):
         return _keras_pad_ceil(site, number, fill)
     if number is None or not floors:
         return site.call("ops.pad", site.number(nested), constant_values=fill)

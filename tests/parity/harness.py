@@ -25,7 +25,7 @@ from cnnspec.source import SourceFile
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-5  # of each output's largest value
-# A batch norm in training divides by the deviation of two samples, which may be small.
+# A batch norm in training divides by the deviation of few samples, which may be small.
 RUNNING_TOLERANCE = 1e-3
 
 

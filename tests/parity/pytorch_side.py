@@ -14,6 +14,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+# Few sizes of the networks are as many: Keras 3.15 takes maps (N, 1, 1, 1) that are added to
+# (N, H, W, 1) for a bias where N is H.
+SAMPLES = 6
+
 
 def load(path):
     spec = importlib.util.spec_from_file_location(
@@ -28,9 +32,9 @@ def draw_inputs(facts, rng):
     inputs = {}
     for name, shape in facts["inputs"].items():
         if facts["tokens"].get(name):
-            inputs[name] = rng.integers(0, facts["tokens"][name], (2, *shape))
+            inputs[name] = rng.integers(0, facts["tokens"][name], (SAMPLES, *shape))
         else:
-            inputs[name] = rng.standard_normal((2, *shape), np.float32)
+            inputs[name] = rng.standard_normal((SAMPLES, *shape), np.float32)
     return inputs
 
 
@@ -62,14 +66,14 @@ def sizes(build, facts):
     """On the meta device: shapes without numbers."""
     with torch.device("meta"):
         model = build().eval()
-        inputs = [torch.empty(2, *shape) for shape in facts["inputs"].values()]
+        inputs = [torch.empty(SAMPLES, *shape) for shape in facts["inputs"].values()]
         with FlopCounterMode(display=False) as counter:
             outputs = named(model(*inputs))
     trainable = [p.numel() for p in model.parameters() if p.requires_grad]
     return {
         "params": sum(p.numel() for p in model.parameters()),
         "trainable_params": sum(trainable),
-        "macs": counter.get_total_flops() // 2 // 2,  # two operations, two samples
+        "macs": counter.get_total_flops() // 2 // SAMPLES,  # two operations each
         "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
         "keys": [key for key in model.state_dict() if "num_batches" not in key],
     }

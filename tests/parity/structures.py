@@ -24,7 +24,7 @@ INPUTS: list[dict[str, int]] = [
     {"channels": 2, "depth": 4, "height": 5, "width": 4},
 ]
 ELEMENTWISE = ("relu", "tanh", "sigmoid", "batch_norm", "identity")
-MERGES = ("add", "multiply", "average", "maximum", "concat")
+MERGES = ("add", "average", "maximum", "concat")  # a product of products overflows
 MOST_LAYERS = 80  # of an expanded graph
 
 
@@ -64,8 +64,15 @@ class Structures:
         elif draw.random() < 0.2:
             layers += [{"flatten": {}}, {"dense": {"units": 3, "activation": "tanh"}}]
         elif draw.random() < 0.15:
-            layers.append({"head": {"name": "side", "serve": draw.random() < 0.5,
-                                    "layers": [{"flatten": {}}, {"dense": {"units": 2}}]}})
+            layers.append(
+                {
+                    "head": {
+                        "name": "side",
+                        "serve": draw.random() < 0.5,
+                        "layers": [{"flatten": {}}, {"dense": {"units": 2}}],
+                    }
+                }
+            )
             layers.append({"relu": {}})
         return {
             "cnnspec": 1,
@@ -87,11 +94,15 @@ class Structures:
             args["kernel"] = 3
         if draw.random() < 0.3:
             args["stride"] = 1
-        scope = Scope(["width"], ["flag"] * ("flag" in args), ["times"] * ("times" in args))
+        scope = Scope(
+            ["width"], ["flag"] * ("flag" in args), ["times"] * ("times" in args)
+        )
         scope.in_block = True
         spec: dict[str, Any] = {"args": args}
         if draw.random() < 0.4:
-            said = draw.choice(("$(width * 2)", "$(in_channels * 2)", "$(max(2, width // 2))"))
+            said = draw.choice(
+                ("$(width * 2)", "$(in_channels * 2)", "$(max(2, width // 2))")
+            )
             spec["let"] = {"middle": said}
             scope.numbers.append("middle")
         self.kernel = "$kernel" if "kernel" in args else None
@@ -165,8 +176,11 @@ class Structures:
         if chance < 0.87:
             return {
                 draw.choice(("max_pool", "avg_pool")): draw.choice(
-                    ({"kernel": 3, "stride": 1, "padding": 1}, {"kernel": 2},
-                     {"kernel": 3, "stride": 2, "padding": "same"})
+                    (
+                        {"kernel": 3, "stride": 1, "padding": 1},
+                        {"kernel": 2},
+                        {"kernel": 3, "stride": 2, "padding": "same"},
+                    )
                 )
             }
         return {draw.choice(ELEMENTWISE): {}}
@@ -175,7 +189,11 @@ class Structures:
         draw = self.source
         fields: Entry = {"filters": self.number(scope)}
         fields |= draw.choice(
-            ({"kernel": 1}, {"kernel": 3, "padding": 1}, {"kernel": 3, "padding": "same"})
+            (
+                {"kernel": 1},
+                {"kernel": 3, "padding": 1},
+                {"kernel": 3, "padding": "same"},
+            )
         )
         if self.kernel and draw.random() < 0.5:
             fields |= {"kernel": self.kernel, "padding": "same"}
@@ -227,7 +245,9 @@ class Structures:
         if "kernel" in args and draw.random() < 0.5:
             given["kernel"] = 1
         if "stride" in args and draw.random() < 0.5:
-            given["stride"] = draw.choice((2, 2, "$(1 + index % 2)" if scope.index else 2))
+            given["stride"] = draw.choice(
+                (2, 2, "$(1 + index % 2)" if scope.index else 2)
+            )
         return given
 
 
