@@ -62,7 +62,7 @@ _MODEL = """
     unrolled_steps_per_execution variable_dtype variables weights
 """
 _GENERATED = """
-    data he_normal in_channels index init_weights initializers inputs keras math
+    data f he_normal in_channels index init_weights initializers inputs keras math
     model nn np numpy ops outputs partial self tensorflow tf torch x
 """
 
