@@ -10,10 +10,23 @@ import pytest
 from cnnspec.fields import Names
 from cnnspec.layers import OPERATIONS
 from tests.parity.drawing import Count, Drawn, draw
-from tests.parity.harness import Outcome, arrays, assert_same_network, run_both
+from tests.parity.harness import (
+    Outcome,
+    arrays,
+    assert_same_network,
+    check_text,
+    run_both,
+)
 
 PLAIN, IN_BLOCK = 10, 6  # specs of each kind; fields need more where there are many
 PER_FIELD = 2
+RATES = (0.1, 0.5, 0.75)
+DROPOUT = """
+cnnspec: 1
+name: net
+input: {{features: 20000}}
+layers: [{{dropout: {{rate: {rate}}}}}]
+"""
 
 
 class Batch:
@@ -46,6 +59,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
         for op, group in batch.drawn.items()
         for number, drawn in enumerate(group)
     }
+    specs |= {f"rate-{rate}": check_text(DROPOUT.format(rate=rate)) for rate in RATES}
     batch.outcomes = run_both(specs, tmp_path_factory.mktemp("registry"))
     return batch
 
@@ -86,3 +100,18 @@ def test_most_outputs_are_not_constant(op: str, batch: Batch) -> None:
         ours, _ = arrays(batch.outcomes[f"{op}-{number}"], "outputs")
         alive += any(np.ptp(value) > 0 for value in ours.values())
     assert alive >= 0.7 * len(batch.drawn[op])
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_dropout_in_training_drops_its_rate_and_scales_the_rest(
+    rate: float, batch: Batch
+) -> None:
+    outcome = batch.outcomes[f"rate-{rate}"]
+    assert_same_network(outcome)
+    inputs, _ = arrays(outcome, "outputs")
+    for trained in arrays(outcome, "trained"):
+        kept = trained["output"] != 0
+        # 120,000 draws: the standard error is at most 0.0015.
+        assert abs((1 - kept.mean()) - rate) <= 0.007
+        ratio = trained["output"][kept] / inputs["output"][kept]
+        assert np.allclose(ratio, 1 / (1 - rate), rtol=1e-5)

@@ -142,7 +142,12 @@ def assert_same_sizes(outcome: Outcome) -> None:
 
 
 def arrays(outcome: Outcome, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What both models gave: `outputs`, with the heads of `training`, or `running` statistics."""
+    """What both models gave, by name.
+
+    Args:
+        kind: `outputs`; with the heads of `training`, in evaluation; `running` means after a
+            step, unless it is random; or outputs `trained`, of that step.
+    """
     ours, theirs = (np.load(outcome.place / f"{s}_{kind}.npz") for s in TARGETS)
     return dict(ours), dict(theirs)
 

@@ -131,11 +131,12 @@ def save_values(model, serving, facts, folder):
     drawn = np.load(folder / "inputs.npz")
     found = outputs_of(serving, facts, drawn)
     with_heads = outputs_of(model, facts, drawn)
-    if not facts["random"]:
-        outputs_of(model, facts, drawn, training=True)
+    trained = outputs_of(model, facts, drawn, training=True)
     np.savez(folder / "keras_outputs.npz", **found)
     np.savez(folder / "keras_training.npz", **with_heads)
-    np.savez(folder / "keras_running.npz", **running(model))
+    statistics = {} if facts["random"] else running(model)
+    np.savez(folder / "keras_running.npz", **statistics)
+    np.savez(folder / "keras_trained.npz", **trained)
 
 
 def main():

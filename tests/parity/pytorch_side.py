@@ -91,14 +91,14 @@ def save_values(build, facts, folder):
         found = named(model(*tensors))
         model.training = True  # heads answer, layers stay in evaluation
         with_heads = named(model(*tensors))
-        if not facts["random"]:
-            model.train()(*tensors)
+        trained = named(model.train()(*tensors))
     running = {k: v for k, v in model.state_dict().items() if "running_mean" in k}
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **drawn)
     np.savez(folder / "pytorch_outputs.npz", **found)
     np.savez(folder / "pytorch_training.npz", **with_heads)
-    np.savez(folder / "pytorch_running.npz", **running)
+    np.savez(folder / "pytorch_running.npz", **({} if facts["random"] else running))
+    np.savez(folder / "pytorch_trained.npz", **trained)
 
 
 def main():
