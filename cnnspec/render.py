@@ -235,28 +235,19 @@ def _window(line: str, marks: list[_Mark], room: int) -> tuple[str, list[_Mark]]
     room = max(room, _LEAST_WINDOW)
     first, last = 0, len(line)
     left = right = ""
-    if cells(line[: room + 1]) > room or len(line) > room:
-        focus = next(
-            (mark for mark in marks if mark.primary), marks[0] if marks else None
-        )
-        start, end = (
-            (focus.start, min(focus.end, focus.start + room)) if focus else (0, 0)
-        )
-        # A third of the room before the mark, so that most labels fit behind it.
-        first = max(
-            0, min(start - max(room - (end - start), 0) // 3, len(line) - room + 8)
-        )
-        first = first if first > 8 else 0
+    if len(line) > room or _width(line) > room:
+        focus = next((mark for mark in marks if mark.primary), (*marks, None)[0])
+        first = _window_start(line, focus, room) if focus else 0
         left = "... " if first else ""
-        budget = room - len(left) - 4
+        budget = room - len(left) - len(" ...")
         last = first
-        while last < len(line) and budget > 0:
-            budget -= cells(_visible(line[last]))
+        while last < len(line) and _width(line[last]) <= budget:
+            budget -= _width(line[last])
             last += 1
         right = " ..." if last < len(line) else ""
     offsets = [len(left)]
     for char in line[first:last]:
-        offsets.append(offsets[-1] + cells(_visible(char)))
+        offsets.append(offsets[-1] + _width(char))
     shown = left + "".join(map(_visible, line[first:last])) + right
     placed = []
     for mark in marks:
@@ -266,6 +257,25 @@ def _window(line: str, marks: list[_Mark], room: int) -> tuple[str, list[_Mark]]
         end = offsets[min(mark.end - first, len(offsets) - 1)]
         placed.append(mark._replace(start=start, end=max(end, start + 1)))
     return shown, placed
+
+
+def _window_start(line: str, focus: _Mark, room: int) -> int:
+    """Where the shown part begins: a third of the room before the mark, so that most labels
+    fit behind it, and more where the line ends soon."""
+    marked = _width(line[focus.start : min(focus.end, focus.start + room)])
+    before = max(room - marked, 0) // 3
+    if len(line) - focus.start <= room:
+        before = max(before, room - 8 - _width(line[focus.start :]))
+    first = min(focus.start, len(line))
+    while first and _width(line[first - 1]) <= before:
+        first -= 1
+        before -= _width(line[first])
+    return first if first > 4 or _width(line[:first]) > 4 else 0  # as wide as "... "
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes as it is shown."""
+    return sum(cells(_visible(char)) for char in text)
 
 
 def render_concise(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str:

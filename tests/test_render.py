@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cnnspec.diagnostics import Diagnostic, Label, severity_of
@@ -168,6 +168,7 @@ def test_a_long_line_is_shown_around_its_mark() -> None:
     st.integers(0, 20),
     st.integers(20, 100),
 )
+@example("a" * 16 + "\x1b" * 5 + "a" * 6 + "日" * 6, 22, 0, 20)  # wide before the mark
 def test_the_mark_always_stands_under_its_text(
     text: str, start: int, length: int, width: int
 ) -> None:
