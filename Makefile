@@ -50,12 +50,14 @@ demo: $(READY)
 	@echo 'weights  $(DEMO)/run/best.safetensors'
 
 # Each worker computes on one core; TensorFlow leaves room on a GPU for the others.
+# Hypothesis' profile `ci` draws the same examples each time and times none; `pytest` draws new ones.
 test: export OMP_NUM_THREADS = 1
 test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
 test: export TF_FORCE_GPU_ALLOW_GROWTH = true
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 15 $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --hypothesis-profile=ci \
+	--durations 15 $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
