@@ -9,6 +9,7 @@ from cnnspec.diagnostics import Bag
 from cnnspec.expand import expand
 from cnnspec.findings import Fault
 from cnnspec.lint import lint
+from cnnspec.readers import check_readers
 from cnnspec.resolve import resolve
 from cnnspec.source import SourceFile, read_source
 from cnnspec.yamltree import Mapping, parse
@@ -88,5 +89,6 @@ def _check_tree(
 
         read_training(spec, graph, bag)
     if not bag.has_errors:  # what a mistake leaves unread or unused is no second one
-        lint(spec, graph, bag)
+        check_readers(spec, graph, bag)
+        lint(spec, bag)
     return spec, graph, faults

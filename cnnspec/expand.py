@@ -16,11 +16,11 @@ from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
 from cnnspec.layers.split import Split
 from cnnspec.spec import (
+    INPUT,
     Body,
     Broken,
     Entry,
     Head,
-    InputDefinition,
     Operation,
     Parallel,
     Reference,
@@ -98,23 +98,17 @@ class _Expansion:
             return
         flow = next(iter(graph.inputs.values()))
         if len(graph.inputs) == 1:
-            outputs[INPUT_KEY] = flow
+            outputs[INPUT] = flow
             self._bind_channels(scope, graph.shape(flow))
         frame = _Frame(scope, scope.values, outputs, "", True, True, 0)
         flow = self._expand_list(spec.layers, flow, frame)
-        graph.outputs.update(self._model_outputs(flow, outputs))
+        graph.outputs.update(self._model_outputs(flow, frame))
 
-    def _model_outputs(
-        self, flow: Edge, outputs: dict[object, Edge]
-    ) -> dict[str, Edge]:
-        heads = self.graph.heads
+    def _model_outputs(self, flow: Edge, frame: _Frame) -> dict[str, Edge]:
         if self.spec.outputs is None:
-            return {"output": flow, **{n: outputs[head] for n, head in heads.items()}}
-        return {
-            reference.name: outputs[reference.target]
-            for reference in self.spec.outputs
-            if reference.target in outputs
-        }
+            heads = self.graph.heads.items()
+            return {"output": flow, **{n: frame.outputs[head] for n, head in heads}}
+        return {r.name: self._find(r, frame) for r in self.spec.outputs}
 
     def _bind_channels(self, scope: Scope, shape: Shape | None) -> None:
         if shape is None:
@@ -240,7 +234,7 @@ class _Expansion:
         inner = frame._replace(
             scope=scope,
             values=scope.values,
-            outputs={INPUT_KEY: flow},
+            outputs={INPUT: flow},
             suffix="",
             nesting=frame.nesting + 1,
         )
@@ -287,6 +281,7 @@ class _Expansion:
                 entry, Split({"parts": count}), (flow,), frame, ".split"
             )
             starts = [Edge(split.node, port) for port in range(count)]
+            self.graph.splits[self._path(entry, frame)] = self.graph.nodes[split.node]
         ends = tuple(
             self._nested(branch, start, frame)
             for branch, start in zip(entry.branches, starts, strict=True)
@@ -341,8 +336,6 @@ class _Expansion:
         """The edge a name means; an unknown one (reported already) has an unknown shape."""
         target = reference.target
         found = frame.outputs.get(target)
-        if found is None and isinstance(target, InputDefinition):
-            found = frame.outputs.get(INPUT_KEY)
         if found is not None:
             return found
         self.graph.nodes.append(Node("?", None, (), (None,), None, frame.scope))
@@ -390,6 +383,3 @@ class _Expansion:
 
     def _too_many(self, span: Span, label: str, frame: _Frame) -> None:
         self.findings.too_many(span, label, MAX_LAYERS, frame.scope)
-
-
-INPUT_KEY = "input"  # the enclosing block's or model's input, among a frame's outputs

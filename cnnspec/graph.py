@@ -114,7 +114,7 @@ class Occurrence(NamedTuple):
 class Graph:
     """All nodes in an order in which they can run, inputs first."""
 
-    __slots__ = ("heads", "inputs", "nodes", "occurrences", "outputs")
+    __slots__ = ("heads", "inputs", "nodes", "occurrences", "outputs", "splits")
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -122,6 +122,9 @@ class Graph:
         self.outputs: dict[str, Edge] = {}
         self.heads: dict[str, Head] = {}
         self.occurrences: dict[Entry, list[Occurrence]] = {}
+        self.splits: dict[
+            str, Node
+        ] = {}  # before the branches, by the container's path
 
     def shape(self, edge: Edge) -> Shape | None:
         return self.nodes[edge.node].outputs[edge.port]

@@ -14,7 +14,7 @@ from cnnspec.spec import (
     Operation,
     Reference,
     Spec,
-    walk,
+    entries_of,
 )
 from cnnspec.suggest import did_you_mean
 from cnnspec.yamltree import Mapping
@@ -35,7 +35,7 @@ def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
     Args:
         taken: names of arguments and local values (or inputs), which share the namespace.
     """
-    entries = walk(body)
+    entries = entries_of(body)
     owners: dict[str, Entry] = {}
     count: dict[str, int] = {}
     for entry in entries:
@@ -116,7 +116,7 @@ class _Resolver:
 
     def __init__(self, body: Body, bag: Bag) -> None:
         self.bag = bag
-        self.elsewhere = {entry.name: entry for entry in walk(body)}
+        self.elsewhere = {entry.name: entry for entry in entries_of(body)}
 
     def visit(self, body: Body, scope: _Scope) -> None:
         for entry in body:

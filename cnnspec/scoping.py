@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cnnspec.expressions import names, unknown_name
-from cnnspec.spec import Block, Body, Broken, Entry, Operation, Residual, Use, walk
+from cnnspec.spec import (
+    Block,
+    Body,
+    Broken,
+    Entry,
+    Operation,
+    Residual,
+    Use,
+    entries_of,
+)
 from cnnspec.values import place_of
 
 if TYPE_CHECKING:
@@ -95,7 +104,7 @@ def _report(use: Use, way: list[str], bag: Bag) -> None:
 
 
 def _uses(body: Body) -> list[Use]:
-    return [entry for entry in walk(body) if isinstance(entry, Use)]
+    return [entry for entry in entries_of(body) if isinstance(entry, Use)]
 
 
 def _cut(blocks: dict[str, Block], spans: set[Span]) -> None:
@@ -111,5 +120,5 @@ def _cut(blocks: dict[str, Block], spans: set[Span]) -> None:
 
     for block in blocks.values():
         block.layers = cut(block.layers)
-        for entry in walk(block.layers):
+        for entry in entries_of(block.layers):
             entry.replace_lists(cut)

@@ -235,11 +235,11 @@ class Spec:
         self.train: Mapping | None = None
 
 
-def walk(body: Body) -> list[Entry]:
+def entries_of(body: Body) -> list[Entry]:
     """Every entry of a definition in the order of the text, nested lists included."""
     found: list[Entry] = []
     for entry in body:
         found.append(entry)
         for inner in entry.lists():
-            found += walk(inner)
+            found += entries_of(inner)
     return found

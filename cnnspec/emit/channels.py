@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.algebra import simplify, substitute
+from cnnspec.algebra import substitute
 from cnnspec.emit.render import holds
 from cnnspec.expressions import (
     Binary,
@@ -96,7 +96,10 @@ def without_let(definition: Definition, candidates: list[Expr]) -> list[Expr]:
 
 
 def valid(
-    graph: Graph, candidates: list[Expr], occurrences: list[Occurrence]
+    definition: Definition,
+    graph: Graph,
+    candidates: list[Expr],
+    occurrences: list[Occurrence],
 ) -> list[Expr]:
     """The candidates that hold in all these occurrences' outputs, simplified, each once."""
     wanted: list[Any] = []
@@ -107,7 +110,7 @@ def valid(
     found: dict[Expr, None] = {}
     for candidate in candidates:
         try:
-            simple = simplify(candidate)
+            simple = definition.simplified(candidate)
         except ExpressionError:
             continue
         if simple not in found and holds(simple, wanted, scopes):
@@ -117,35 +120,45 @@ def valid(
     return list(found)
 
 
-def over_rounds(entering: list[Expr], leaving: list[Expr]) -> list[Expr]:
+def over_rounds(
+    definition: Definition, entering: list[Expr], leaving: list[Expr]
+) -> list[Expr]:
     """Candidates for the input of a repeat's rounds, in terms of `index`.
 
     `leaving` is given in terms of `entering` where it can be: a constant growth then gives
     `entering + index * growth`; else what left the round before.
     """
-    found = list(entering)
-    for first in entering:
-        for last in leaving:
-            growth = simplify(Binary("-", last, first))
-            if not names(growth) & {"index"} and growth != Literal(0):
-                step = Binary("*", INDEX, growth)
-                found.append(simplify(Binary("+", first, step)))
+    grown = _grown(definition, entering, leaving, INDEX)
     before = Binary("-", INDEX, Literal(1))
-    found += [simplify(substitute(last, {"index": before})) for last in leaving]
-    return found
+    shifted = _at_index(definition, leaving, before)
+    return [*entering, *grown, *shifted]
 
 
-def after_rounds(entering: list[Expr], leaving: list[Expr], count: Expr) -> list[Expr]:
+def after_rounds(
+    definition: Definition, entering: list[Expr], leaving: list[Expr], count: Expr
+) -> list[Expr]:
     """Candidates for what leaves the last round."""
+    grown = _grown(definition, entering, leaving, count)
+    last = Binary("-", count, Literal(1))
+    return grown + _at_index(definition, leaving, last)
+
+
+def _grown(
+    definition: Definition, entering: list[Expr], leaving: list[Expr], times: Expr
+) -> list[Expr]:
+    """`entering + times * growth` for each growth that is the same in all rounds."""
     found = []
     for first in entering:
         for last in leaving:
-            growth = simplify(Binary("-", last, first))
-            if not names(growth) & {"index"} and growth != Literal(0):
-                grown = Binary("*", count, growth)
-                found.append(simplify(Binary("+", first, grown)))
-    last_index = Binary("-", count, Literal(1))
-    return found + [simplify(substitute(e, {"index": last_index})) for e in leaving]
+            growth = definition.simplified(Binary("-", last, first))
+            if "index" not in names(growth) and growth != Literal(0):
+                sum_ = Binary("+", first, Binary("*", times, growth))
+                found.append(definition.simplified(sum_))
+    return found
+
+
+def _at_index(definition: Definition, exprs: list[Expr], index: Expr) -> list[Expr]:
+    return [definition.simplified(substitute(e, {"index": index})) for e in exprs]
 
 
 def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
@@ -159,6 +172,7 @@ def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
     ]
 
 
-def parts(entering: list[Expr], count: int) -> list[Expr]:
+def parts(definition: Definition, entering: list[Expr], count: int) -> list[Expr]:
     """Candidates for equal parts of the channels."""
-    return [simplify(Binary("//", expr, Literal(count))) for expr in entering]
+    divisor = Literal(count)
+    return [definition.simplified(Binary("//", expr, divisor)) for expr in entering]

@@ -103,22 +103,25 @@ def split(
     site = Site(walk, entry, nodes, flow.channels)
     (step,) = walk.steps(site.instances[0].layer, site)
     walk.statements.append(Assign(", ".join(names), step.apply(flow.code)))
-    return [Flow(name, channels.parts(flow.channels, len(names))) for name in names]
+    return [
+        Flow(name, channels.parts(walk.definition, flow.channels, len(names)))
+        for name in names
+    ]
 
 
 def split_node(walk: Walk, occurrence: Occurrence) -> Node:
     """The node before the branches of a parallel container that splits."""
     assert occurrence.node is not None
-    path = f"{occurrence.node.path}.split"
-    return next(node for node in walk.graph.nodes if node.path == path)
+    return walk.graph.splits[occurrence.node.path]
 
 
 def head(walk: Walk, entry: Head, flow: Flow, variable: str) -> Flow:
     flow = walk.close(flow, variable)
     inner = None if entry.serve else walk.inside(Condition(Name(walk.train_condition)))
-    result = walk.run_list(entry.layers, flow, entry.name)
-    walk.close(result, entry.name, always=True)
+    name = walk.local(entry.name)
+    result = walk.run_list(entry.layers, flow, name)
+    walk.close(result, name, always=True)
     if inner is not None:
         walk.leave(inner, lambda body: If(walk.train_condition, body))
-    walk.variables[entry] = entry.name
+    walk.variables[entry] = name
     return flow

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnspec.algebra import simplify
 from cnnspec.emit.render import Value, bind
 from cnnspec.expressions import Expr
-from cnnspec.spec import Block, Body, Use, walk
+from cnnspec.spec import Block, Body, Use, entries_of
 
 if TYPE_CHECKING:
     from cnnspec.graph import Graph, Occurrence, Scope
@@ -29,6 +30,7 @@ class Definition:
         "channels",
         "constants",
         "extras",
+        "floats",
         "reads_channels",
         "scopes",
     )
@@ -46,18 +48,27 @@ class Definition:
         self.constants = constants
         self.channels: list[Expr] = []
         self.extras: dict[str, dict[Scope, Any]] = {}
+        self.floats = {
+            name
+            for scope in scopes
+            for name, value in scope.values.items()
+            if isinstance(value, float)
+        }
         self.reads_channels = False  # whether the constructor takes `in_channels`
+
+    def simplified(self, expr: Expr) -> Expr:
+        return simplify(expr, self.floats)
 
     def bound(self, value: SpecValue) -> Value:
         """A spec's value with the build's constants put in."""
-        return _bound(value.tree, self.constants)
+        return _bound(value.tree, self.constants, self.floats)
 
 
-def _bound(tree: Any, constants: dict[str, Any]) -> Value:
+def _bound(tree: Any, constants: dict[str, Any], floats: set[str]) -> Value:
     if isinstance(tree, Expr):
-        return bind(tree, constants)
+        return bind(tree, constants, floats)
     if isinstance(tree, list):
-        return tuple(_bound(item, constants) for item in tree)
+        return tuple(_bound(item, constants, floats) for item in tree)
     return tree
 
 
@@ -67,7 +78,7 @@ def find_definitions(spec: Spec, graph: Graph) -> list[Definition]:
     root = graph.nodes[0].scope
 
     def visit(body: Body) -> None:
-        for entry in walk(body):
+        for entry in entries_of(body):
             if not isinstance(entry, Use) or entry.block in found:
                 continue
             visit(entry.block.layers)

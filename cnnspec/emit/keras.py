@@ -32,6 +32,7 @@ def {layer}(*args, **kwargs):
 
 def write_model(source: Source) -> str:
     """The file's text; raises Inexpressible (CS5nn)."""
+    functions_by_name = frozenset(block.name for block in source.known)
     walks: list[KerasWalk] = []
     functions: list[list[str]] = []
     for definition in source.definitions:
@@ -41,6 +42,7 @@ def write_model(source: Source) -> str:
             source.known,
             source.plain,
             comments=definition.block is None,
+            outside=functions_by_name,
         )
         walks.append(walk)
         write_one = _model if definition.block is None else _block
@@ -84,7 +86,7 @@ def _imports(code: list[str]) -> list[str]:
 def _block(source: Source, walk: KerasWalk) -> list[str]:
     definition, block = walk.definition, walk.definition.block
     assert block is not None
-    parameter = start(walk, source.graph, "x")
+    parameter = start(walk, (), "x")
     flow = Flow(parameter, [channels.IN_CHANNELS])
     flow = walk.run_list(definition.body, flow, "x")
     definition.channels = channels.without_let(definition, flow.channels)
@@ -139,7 +141,7 @@ def _inputs(source: Source, walk: KerasWalk) -> tuple[list[Statement], list[str]
     statements: list[Statement] = []
     variables: list[str] = []
     for name, edge in graph.inputs.items():
-        variable = "inputs" if name == "input" else name
+        variable = "inputs" if name == "input" else walk.local(name)
         shape = graph.shape(edge)
         assert shape is not None
         options = [Keyword("name", literal(name))]
@@ -149,7 +151,7 @@ def _inputs(source: Source, walk: KerasWalk) -> tuple[list[Statement], list[str]
         statements.append(Assign(variable, made))
         variables.append(variable)
     if variables == ["inputs"]:
-        start(walk, graph, "inputs")
+        start(walk, source.spec.outputs or (), "inputs")
     else:
-        walk.variables.update({i: i.name for i in source.spec.inputs})
+        walk.variables.update(zip(source.spec.inputs, variables, strict=True))
     return statements, variables

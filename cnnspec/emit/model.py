@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnspec.costs import total
@@ -13,12 +14,12 @@ from cnnspec.emit.render import render, used_names
 from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import Assign, Statement
 from cnnspec.emit.walk import Walk
-from cnnspec.spec import INPUT, Body, Entry, walk
+from cnnspec.spec import INPUT, Body, Entry, entries_of
 
 if TYPE_CHECKING:
     from cnnspec.emit.flow import Flow
-    from cnnspec.graph import Graph
-    from cnnspec.spec import Block, Spec
+    from cnnspec.graph import Graph, Node, Scope
+    from cnnspec.spec import Block, Reference, Spec
 
 
 class Source(NamedTuple):
@@ -77,40 +78,34 @@ def _shapes(
     return f"{noun}s: {', '.join(f'{name} {text[name]}' for name in names)}."
 
 
-def start(walk_: Walk, graph: Graph, default: str) -> str:
-    """Names the parameter of a definition's forward and makes the inputs known to the walk."""
-    reads_input = any(
-        reference is not None and reference.target is INPUT
-        for entry in walk(walk_.definition.body)
-        for reference in (entry.source, *getattr(entry, "edges", ()))
-    )
+def start(writer: Walk, outputs: tuple[Reference, ...], default: str) -> str:
+    """Names the parameter of a definition's forward and makes the input known to the walk.
+
+    Args:
+        outputs: what the model lists as outputs; the flow overwrites `x`, not `inputs`.
+    """
+    entries = entries_of(writer.definition.body)
+    read = [r for e in entries for r in (e.source, *getattr(e, "edges", ())) if r]
+    reads_input = any(reference.target is INPUT for reference in (*read, *outputs))
     parameter = "inputs" if reads_input else default
-    walk_.variables[INPUT] = parameter
+    writer.variables[INPUT] = parameter
     return parameter
 
 
-def outputs_code(source: Source, walk_: Walk, flow: Flow, served_only: bool) -> Code:
+def outputs_code(source: Source, writer: Walk, flow: Flow, served_only: bool) -> Code:
     """The model's output: one value, or a dict by name."""
-    graph = source.graph
-    names = [n for n in graph.outputs if not served_only or graph.serves(n)]
-    codes: dict[str, Code] = {}
-    for name in names:
-        edge = graph.outputs[name]
-        if name == "output" and source.spec.outputs is None:
-            codes[name] = flow.code
-        else:
-            codes[name] = _variable(source, walk_, name, flow)
-        assert edge is not None
+    graph, listed = source.graph, source.spec.outputs
+    codes: dict[str, Code]
+    if listed is None:
+        heads = {name: writer.variables[head] for name, head in graph.heads.items()}
+        codes = {"output": flow.code, **heads}
+    else:
+        codes = {r.name: writer.variables[r.target] for r in listed}
+    if served_only:
+        codes = {name: code for name, code in codes.items() if graph.serves(name)}
     if len(codes) == 1:
         return next(iter(codes.values()))
     return Dict(tuple((f'"{name}"', code) for name, code in codes.items()))
-
-
-def _variable(source: Source, walk_: Walk, name: str, flow: Flow) -> Code:
-    for target, variable in walk_.variables.items():
-        if isinstance(target, Entry) and target.name == name:
-            return variable
-    return flow.code
 
 
 def let_statements(definition: Definition, needed: set[str]) -> list[Statement]:
@@ -154,28 +149,32 @@ def _frozen(tree: object) -> object:
 
 def frozen_paths(source: Source) -> list[str]:
     """Paths of layers and blocks with `trainable: false`, the outermost only."""
-    graph = source.graph
+    layers = source.graph.layers
+    learning: set[Scope] = set()  # scopes that hold a layer which is not frozen
+    for node in layers:
+        if node.trainable:
+            learning.update(_scopes(node))
     frozen: dict[str, None] = {}
-    for node in graph.layers:
-        if node.trainable or node.params == 0:
-            continue
-        path, scope = node.path, node.scope
-        while scope.use is not None and _all_frozen(graph, scope.path):
-            path = scope.path.rstrip(".")
-            assert scope.parent is not None
-            scope = scope.parent
-        frozen[path] = None
+    for node in layers:
+        if not node.trainable and node.params:
+            whole = [scope for scope in _scopes(node) if scope not in learning]
+            frozen[whole[-1].path.rstrip(".") if whole else node.path] = None
     return list(frozen)
 
 
-def _all_frozen(graph: Graph, prefix: str) -> bool:
-    inside = [n for n in graph.layers if n.path.startswith(prefix)]
-    return all(not node.trainable for node in inside)
+def _scopes(node: Node) -> list[Scope]:
+    """The block instances around a layer, the innermost first."""
+    found: list[Scope] = []
+    scope: Scope | None = node.scope
+    while scope is not None and scope.use is not None:
+        found.append(scope)
+        scope = scope.parent
+    return found
 
 
 def initialised_entries(body: Body) -> list[Entry]:
     """Entries of a definition with an `init` of their own."""
-    return [entry for entry in walk(body) if entry.init is not None]
+    return [entry for entry in entries_of(body) if entry.init is not None]
 
 
 def uses_module(name: str, lines: list[str]) -> bool:
@@ -193,14 +192,17 @@ def logits_entries(
     )
     if wanted is None:
         return frozenset(), False
+    readers = Counter(edge.node for node in graph.nodes for edge in node.inputs)
     found = set()
     for edge in graph.outputs.values():
-        node = graph.nodes[edge.node]
+        node, alone = graph.nodes[edge.node], readers[edge.node] == 0
+        while node.layer is not None and node.layer.op == "identity":
+            before = node.inputs[0].node
+            node, alone = graph.nodes[before], alone and readers[before] == 1
         if node.layer is None or node.entry is None:
             continue
-        values = node.layer.values
-        if node.layer.op == wanted or values.get("activation") == wanted:
-            if len(graph.occurrences[node.entry]) > 1:
+        if wanted in (node.layer.op, node.layer.values.get("activation")):
+            if len(graph.occurrences[node.entry]) > 1 or not alone:
                 raise _shared_end(node.entry, wanted, loss)
             found.add(node.entry)
     return frozenset(found), True
@@ -210,8 +212,9 @@ def _shared_end(entry: Entry, activation: str, loss: str | None) -> Inexpressibl
     """The model ends in logits, and this layer stands elsewhere in it, too."""
     fault = Inexpressible(
         "CS502",
-        f"the final {activation} before `{loss}` stands in a layer that is used more than once",
-        f"move the last {activation} out of the block or repeat: the model ends in logits",
+        f"the final {activation} before `{loss}` is not the end of the model alone: it is "
+        "used more than once, or read by another layer",
+        f"end the model in a {activation} of its own, which `{loss}` takes over",
     )
     fault.entry = entry
     return fault

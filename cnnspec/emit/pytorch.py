@@ -233,7 +233,7 @@ def _train(source: Source) -> list[str]:
 
 
 def _forward_of_block(walk: TorchWalk) -> list[str]:
-    parameter = start(walk, walk.graph, "x")
+    parameter = start(walk, (), "x")
     flow = Flow(parameter, [channels.IN_CHANNELS])
     flow = walk.run_list(walk.definition.body, flow, "x")
     found = channels.without_let(walk.definition, flow.channels)
@@ -247,7 +247,7 @@ def _forward_of_model(source: Source, walk: TorchWalk) -> list[str]:
     graph = source.graph
     names = list(graph.inputs)
     if names == ["input"]:
-        params = [start(walk, graph, "x")]
+        params = [start(walk, source.spec.outputs or (), "x")]
     else:
         params = names
         walk.variables.update({i: i.name for i in source.spec.inputs})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnspec.algebra import simplify
 from cnnspec.emit import statements
 from cnnspec.emit.call import (
     Argument,
@@ -27,7 +26,7 @@ from cnnspec.emit.statements import INDENT, Assign, If, Statement
 from cnnspec.emit.walk import Walk
 from cnnspec.expressions import Binary, Literal, Name
 from cnnspec.names import camel
-from cnnspec.spec import Entry, Operation, Use, walk
+from cnnspec.spec import Entry, Operation, Use, entries_of
 
 if TYPE_CHECKING:
     from cnnspec.graph import Occurrence
@@ -162,14 +161,14 @@ class TorchWalk(Walk):
         flow = self.close(flow, variable)
         if not isinstance(entry, Operation):
             return super().loop(entry, flow, variable, occurrences)
-        made, written = list(self.registrations), list(self.statements)
+        made, undo = len(self.registrations), self.snapshot()
         self.iterated = entry
         result = super().loop(entry, flow, variable, occurrences)
         self.iterated = None
         plain = self.loop_variable() not in self.read_loops
-        if plain and len(self.registrations) == len(made) + 1:
+        if plain and len(self.registrations) == made + 1:
             return result
-        self.registrations[:], self.statements[:] = made, written
+        undo()
         return super().loop(entry, flow, variable, occurrences)
 
     def for_statement(
@@ -182,6 +181,11 @@ class TorchWalk(Walk):
 
     def count_text(self, count: Value) -> str:
         return one_line(self.in_constructor(count))
+
+    def less_one(self, count: Value) -> Value:
+        if isinstance(count, int):
+            return count - 1
+        return self.definition.simplified(Binary("-", count, Literal(1)))
 
     def rounds_of(self, code: Code, loop: Loop, values: str) -> Star:
         return Star(Comprehension(code, (For(loop_target(code, loop), values),)))
@@ -197,30 +201,27 @@ class TorchWalk(Walk):
         """The first round enters with other channels than the rest."""
         before = [o for o in rounds if o.values["index"] == 0]
         after = [o for o in rounds if o.values["index"] > 0]
-        always = len(before) == len(
-            {(o.scope, o.rounds) for o in self.occurrences(entry)}
-        )
         try:
-            if not always:  # in some instances there is no round at all
-                raise NoValue
-            self.definition.constants["index"] = 0
-            first = self.round_code(entry, before, entering, loop)
-            del self.definition.constants["index"]
+            if any(o.rounds == 0 for o in self.occurrences(entry)):
+                raise NoValue  # in some instances there is no first round
             rest = self.round_code(entry, after, flow, loop)
         except NoValue:
-            self.definition.constants.pop("index", None)
-            first, rest = self.round_code(entry, rounds, flow, loop, carry=True), None
-            if first is None:
+            every = self.round_code(entry, rounds, flow, loop, carry=True)
+            if every is None:
                 return None
-            return (
-                self.rounds_of(first, loop, f"range({self.count_text(loop.count)})"),
-            )
+            count = self.count_text(loop.count)
+            return (self.rounds_of(every, loop, f"range({count})"),)
+        self.definition.constants["index"] = 0
+        try:
+            first = self.round_code(entry, before, entering, loop, carry=True)
+        finally:
+            del self.definition.constants["index"]
         if first is None or rest is None:
             return None
         if loop_target(rest, loop) != "_":
             values = f"range(1, {self.count_text(loop.count)})"
         else:
-            values = f"range({self.count_text(_less_one(loop.count))})"
+            values = f"range({self.count_text(self.less_one(loop.count))})"
         return (first, self.rounds_of(rest, loop, values))
 
     def round_code(
@@ -281,7 +282,8 @@ class TorchWalk(Walk):
     def constructor(self) -> list[Statement]:
         """The modules in the order of the definition, conditions as `if`."""
         order = {
-            entry: number for number, entry in enumerate(walk(self.definition.body))
+            entry: number
+            for number, entry in enumerate(entries_of(self.definition.body))
         }
         made = sorted(self.registrations, key=lambda r: order[r.entry])
         statements: list[Statement] = []
@@ -297,7 +299,9 @@ def _place(statements: list[Statement], made: Registration, torch: TorchWalk) ->
         context = around.pop()
         if isinstance(context, Loop):
             torch.read |= used_names(context.count)
-            values = f"range({one_line(render(context.count, {}))})"
+            loops = [c.variable for c in around if isinstance(c, Loop)]
+            spelling = {"index": loops[-1]} if loops else {}
+            values = f"range({one_line(render(context.count, spelling))})"
             clause = For(loop_target(code, context), values)
             code = Call("nn.ModuleList", (Generator(code, (clause,)),))
         else:
@@ -330,9 +334,3 @@ def loop_target(code: Code, loop: Loop) -> str:
     """The variable of a comprehension, `_` where its element does not read it."""
     is_read = re.search(rf"\b{loop.variable}\b", one_line(code))
     return loop.variable if is_read else "_"
-
-
-def _less_one(count: Value) -> Value:
-    if isinstance(count, int):
-        return count - 1
-    return simplify(Binary("-", count, Literal(1)))

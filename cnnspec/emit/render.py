@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isinf
 from typing import Any, TypeAlias
 
@@ -108,7 +108,15 @@ def holds(value: Value, wanted: list[Any], scopes: list[dict[str, Any]]) -> bool
 
 
 def _alike(a: Any, b: Any) -> bool:
-    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+    """Equal, and of one kind of number: 32.0 is no number of filters."""
+    if type(a) is tuple and type(b) is tuple:
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return bool(a == b) and type(a) is type(b)
+
+
+def holds_anywhere(value: Value, wanted: Any, scopes: list[dict[str, Any]]) -> bool:
+    """Whether a value is what is wanted in some scope."""
+    return any(holds(value, [wanted], [scope]) for scope in scopes)
 
 
 def shortest(values: list[Value]) -> Value:
@@ -120,12 +128,16 @@ def _length(value: Value) -> int:
     return len(unparse(value)) if isinstance(value, Expr) else len(str(value))
 
 
-def bind(expr: Expr, constants: Mapping[str, Any]) -> Value:
-    """An expression with constants put in: a literal where nothing else is left."""
+def bind(expr: Expr, constants: Mapping[str, Any], floats: Collection[str]) -> Value:
+    """An expression with constants put in: a literal where nothing else is left.
+
+    Args:
+        floats: names that may hold a float, which simplification must know.
+    """
     known = {
         n: Literal(constants[n])
         for n in names(expr)
         if n in constants and not isinstance(constants[n], list)
     }
-    result = simplify(substitute(expr, known)) if known else expr
+    result = simplify(substitute(expr, known), floats) if known else expr
     return result.value if isinstance(result, Literal) else result

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
-from cnnspec.emit.render import Value, holds, used_names
+from cnnspec.emit.render import Value, holds_anywhere, used_names
 from cnnspec.expressions import Expr, Literal
 from cnnspec.layers.layer import Layer
 from cnnspec.shapes import Shape
@@ -199,8 +199,8 @@ class Site:
 
     def helper(self, name: str, source: str) -> str:
         """Adds a function's source to the module, once; returns its name for `call`."""
-        self._walk.helpers[name] = source
-        return name
+        self._walk.helpers[name] = source.replace(f"def {name}(", f"def _{name}(")
+        return f"_{name}"  # no name of a spec begins with `_`
 
     def _arguments(
         self, args: tuple[Value, ...], options: dict[str, Value], inside: bool
@@ -218,11 +218,6 @@ def _is(value: Value, default: Any) -> bool:
     return bool(plain == default) and isinstance(plain, bool) == isinstance(
         default, bool
     )
-
-
-def holds_anywhere(value: Value, wanted: Any, scopes: list[dict[str, Any]]) -> bool:
-    """Whether a value is what is wanted in some scope."""
-    return any(holds(value, [wanted], [scope]) for scope in scopes)
 
 
 def _together(inputs: tuple[Code, ...]) -> Code:

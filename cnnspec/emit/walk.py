@@ -10,17 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit import channels, containers
-from cnnspec.emit.call import WIDTH, Code, one_line
-from cnnspec.emit.definitions import Definition
+from cnnspec.emit.call import one_line
 from cnnspec.emit.flow import Condition, Flow, Loop
 from cnnspec.emit.numbers import pick
-from cnnspec.emit.render import Value, used_names
-from cnnspec.emit.site import Inexpressible, Instance, Site, Step
+from cnnspec.emit.render import Value, holds, used_names
+from cnnspec.emit.site import Inexpressible, Instance, Site
 from cnnspec.emit.statements import Assign, For, If, Statement
-from cnnspec.emit.target import Target
+from cnnspec.emit.writing import Writing
 from cnnspec.expressions import Expr, Literal
 from cnnspec.spec import (
-    INPUT,
     Body,
     Entry,
     Head,
@@ -30,50 +28,16 @@ from cnnspec.spec import (
     Reference,
     Residual,
     Use,
-    walk,
 )
 
 if TYPE_CHECKING:
-    from cnnspec.graph import Graph, Node, Occurrence
-    from cnnspec.shapes import Shape
-    from cnnspec.spec import Block
+    from cnnspec.graph import Node, Occurrence
 
 FLOW = "x"  # the variable of the main flow
 
 
-class Walk(Target):
-    """Writes one definition's forward.
-
-    Args:
-        known: the definitions of the blocks it uses.
-        plain: entries whose activation is left to the loss: the model ends in logits.
-        comments: write shapes behind statements.
-    """
-
-    def __init__(
-        self,
-        definition: Definition,
-        graph: Graph,
-        known: dict[Block, Definition],
-        plain: frozenset[Entry] = frozenset(),
-        comments: bool = False,
-    ) -> None:
-        self.definition = definition
-        self.graph = graph
-        self.known = known
-        self.plain = plain
-        self.comments = comments
-        self.helpers: dict[str, str] = {}
-        self.statements: list[Statement] = []
-        self.around: list[Loop | Condition] = []
-        self.variables: dict[object, str] = {}
-        self.live = {entry.name for entry in walk(definition.body)}
-        if definition.block is not None:
-            self.live |= {*definition.block.args, *definition.block.let}
-        self.probing = False
-        self.commented: Shape | None = None
-        self.read_loops: set[str] = set()
-        self.channels_of: dict[Entry, list[Expr]] = {}
+class Walk(Writing):
+    """Writes one definition's forward, entry by entry."""
 
     def conditional(
         self,
@@ -92,8 +56,6 @@ class Walk(Target):
         self.close(result, variable, always=True)
         self.leave(inner, lambda body: If(self.in_forward(condition), body))
         return Flow(variable, flow.channels, None)
-
-    # The walk.
 
     def occurrences(self, entry: Entry) -> list[Occurrence]:
         return self.graph.occurrences.get(entry, [])
@@ -151,7 +113,7 @@ class Walk(Target):
             if entry.repeat is not None and kept:
                 candidates = self.after_repeat(entry, flow, kept) + candidates
                 occurrences = [o for o in occurrences if _ends(o)]
-            valid = channels.valid(self.graph, candidates, occurrences)
+            valid = self.valid(candidates, occurrences)
             output = output._replace(
                 channels=valid, shape=self.common_shape(occurrences)
             )
@@ -185,7 +147,7 @@ class Walk(Target):
         rounds = [o for o in occurrences if o.rounds != 0]
         found = self.round_channels(entry, flow, rounds)
         found += channels.first_or_rest(flow.channels, found)
-        start = Flow(variable, found)
+        start = Flow(variable, self.entering(found, rounds))
         result = self.run_once(entry, start, variable, rounds)
         self.close(result, variable, always=True)
         self.leave(inner, lambda body: self.for_statement(entry, loop, body))
@@ -196,10 +158,6 @@ class Walk(Target):
     ) -> Statement:
         name = loop.variable if loop.variable in self.read_loops else "_"
         return For(name, f"range({one_line(self.in_forward(loop.count))})", body)
-
-    def loop_variable(self) -> str:
-        depth = sum(isinstance(context, Loop) for context in self.around)
-        return "index" if depth == 0 else f"index{depth + 1}"
 
     def count(self, entry: Entry, occurrences: list[Occurrence]) -> Value:
         assert entry.repeat is not None
@@ -214,7 +172,7 @@ class Walk(Target):
     ) -> list[Expr]:
         """Candidates for what enters each round."""
         leaving = self.output_channels(entry, flow.channels)
-        return channels.over_rounds(flow.channels, leaving)
+        return channels.over_rounds(self.definition, flow.channels, leaving)
 
     def after_repeat(
         self, entry: Entry, flow: Flow, occurrences: list[Occurrence]
@@ -222,7 +180,7 @@ class Walk(Target):
         count = self.count(entry, occurrences)
         leaving = self.output_channels(entry, flow.channels)
         times = count if isinstance(count, Expr) else Literal(count)
-        return channels.after_rounds(flow.channels, leaving, times)
+        return channels.after_rounds(self.definition, flow.channels, leaving, times)
 
     def output_channels(self, entry: Entry, entering: list[Expr]) -> list[Expr]:
         if isinstance(entry, Operation):
@@ -230,7 +188,39 @@ class Walk(Target):
         if isinstance(entry, Use):
             callee = self.known[entry.block]
             return channels.of_use(self.definition, callee, entry, entering)
-        return list(entering)
+        return self.rehearse(entry, entering)
+
+    def entering(self, found: list[Expr], rounds: list[Occurrence]) -> list[Expr]:
+        """The candidates that hold for what enters each round; few, as loops may nest."""
+        if not self.rehearsing:
+            shapes = [self.graph.shape(o.inputs[0]) for o in rounds]
+            wanted = [shape.channels if shape else None for shape in shapes]
+            scopes = [o.values for o in rounds]
+            found = [expr for expr in found if holds(expr, wanted, scopes)]
+        return list(dict.fromkeys(found))[: channels.MOST]
+
+    def rehearse(self, entry: Entry, entering: list[Expr]) -> list[Expr]:
+        """What a container makes of channels: it is written once, and undone."""
+        entering = entering[: channels.MOST]
+        key = (entry, *entering)
+        if key not in self.rehearsed:
+            occurrences = [
+                o for o in self.occurrences(entry) if o.kept and o.rounds != 0
+            ]
+            undo, before = self.snapshot(), self.rehearsing
+            self.rehearsing = True
+            result = self.run_once(entry, Flow(FLOW, entering), FLOW, occurrences)
+            undo()
+            self.rehearsing = before
+            self.rehearsed[key] = result.channels
+        return self.rehearsed[key]
+
+    def valid(
+        self, candidates: list[Expr], occurrences: list[Occurrence]
+    ) -> list[Expr]:
+        if self.rehearsing:  # of one round, so nothing can be checked against all
+            return candidates[: channels.MOST]
+        return channels.valid(self.definition, self.graph, candidates, occurrences)
 
     def run_once(
         self, entry: Entry, flow: Flow, variable: str, occurrences: list[Occurrence]
@@ -287,55 +277,18 @@ class Walk(Target):
             rest = []
         return flow
 
-    def apply(self, step: Step, flow: Flow, rest: list[Code], variable: str) -> Flow:
-        if step.guard is not None:
-            flow = self.close(flow, variable)
-            if flow.code != variable:
-                self.statements.append(Assign(variable, flow.code))
-            body: list[Statement] = [Assign(variable, step.apply(flow.code, *rest))]
-            self.statements.append(If(self.in_forward(step.guard), body))
-            return flow._replace(code=variable, is_open=False)
-        if flow.is_open:
-            code = step.apply(flow.code, *rest)
-            if self.fuses and len(one_line(code)) <= self.room(variable):
-                return flow._replace(code=code)
-            flow = self.close(flow._replace(shape=None), variable)
-        return flow._replace(code=step.apply(flow.code, *rest), is_open=True)
-
-    def room(self, variable: str) -> int:
-        """Columns for an expression in a statement that stands here."""
-        return WIDTH - self.indent() - max(len(variable) + 3, len("return "))
-
-    def close(self, flow: Flow, variable: str, always: bool = False) -> Flow:
-        """Puts an open expression into a variable; `always`: into this one."""
-        if flow.is_open or (always and flow.code != variable):
-            self.statements.append(
-                Assign(variable, flow.code, self.comment(flow.shape))
-            )
-            return flow._replace(code=variable, is_open=False)
-        return flow
-
-    def comment(self, shape: Shape | None) -> str:
-        if not self.comments or shape is None or shape == self.commented or self.around:
-            return ""
-        self.commented = shape
-        return f"# {self.shape_comment(shape)}"
-
-    def common_shape(self, occurrences: list[Occurrence]) -> Shape | None:
-        shapes = {self.graph.shape(o.output) for o in occurrences}
-        return shapes.pop() if len(shapes) == 1 else None
-
     def name(self, entry: Entry, flow: Flow) -> Flow:
         """An output that is read by name gets a variable of that name."""
-        flow = self.close(flow, entry.name, always=True)
-        self.variables[entry] = entry.name
+        variable = self.local(entry.name)
+        flow = self.close(flow, variable, always=True)
+        self.variables[entry] = variable
         self.channels_of[entry] = flow.channels
         return flow
 
     def find(self, reference: Reference) -> Flow:
         target = reference.target
         assert target is not None
-        variable = self.variables[INPUT if target is INPUT else target]
+        variable = self.variables[target]
         found = self.named_channels(target)
         return Flow(variable, found)
 
@@ -349,43 +302,6 @@ class Walk(Target):
             known = shape.channels if shape else None
             return [Literal(known)] if known is not None else []
         return self.channels_of.get(target, [])
-
-    def allocate(self, base: str) -> str:
-        """A variable that nothing else in sight uses."""
-        name, number = base, 2
-        while name in self.live:
-            name, number = f"{base}_{number}", number + 1
-        self.live.add(name)
-        return name
-
-    def inside(self, context: Loop | Condition) -> list[Statement]:
-        """Begins a nested block of statements; returns the outer one for `leave`."""
-        outer, self.statements = self.statements, []
-        self.around.append(context)
-        return outer
-
-    def leave(self, outer: list[Statement], wrap: Any) -> None:
-        body, self.statements = self.statements, outer
-        self.around.pop()
-        if body:
-            self.statements.append(wrap(body))
-
-    def indexes(self) -> str:
-        """`.{index}` for each loop around, as f-strings of names take it."""
-        loops = self.loop_variables()
-        self.read_loops.update(loops)
-        return "".join(f".{{{name}}}" for name in loops)
-
-    def loop_variables(self) -> list[str]:
-        return [c.variable for c in self.around if isinstance(c, Loop)]
-
-    def spelling(self, value: Value) -> dict[str, str]:
-        """How `index` is written here: the innermost loop's variable."""
-        loops = self.loop_variables()
-        if not loops or "index" not in used_names(value):
-            return {}
-        self.read_loops.add(loops[-1])
-        return {"index": loops[-1]}
 
 
 def _ends(occurrence: Occurrence) -> bool:
