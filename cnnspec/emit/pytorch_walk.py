@@ -137,6 +137,7 @@ class TorchWalk(Walk):
         rounds = [o for o in occurrences if o.rounds != 0]
         loop = Loop(self.loop_variable(), self.count(entry, occurrences))
         entering = flow
+        items: tuple[Argument, ...] | None
         flow = flow._replace(channels=self.round_channels(entry, flow, rounds))
         try:
             whole = self.round_code(entry, rounds, flow, loop)
@@ -147,9 +148,11 @@ class TorchWalk(Walk):
         else:
             if whole is None:
                 return None
-            items = (
-                self.rounds_of(whole, loop, f"range({self.count_text(loop.count)})"),
-            )
+            every = f"range({self.count_text(loop.count)})"
+            items = (self.rounds_of(whole, loop, every),)
+            if _reads_index(items):  # a first and equal others are easier to read
+                apart = self.first_and_rest(entry, rounds, entering, flow, loop)
+                items = apart if apart and not _reads_index(apart) else items
         called = self.register(entry, Call("nn.Sequential", items))
         output = self.output_channels(entry, flow.channels)
         return Flow(Call(called, (flow.code,)), output, is_open=True)
@@ -334,3 +337,10 @@ def loop_target(code: Code, loop: Loop) -> str:
     """The variable of a comprehension, `_` where its element does not read it."""
     is_read = re.search(rf"\b{loop.variable}\b", one_line(code))
     return loop.variable if is_read else "_"
+
+
+def _reads_index(items: tuple[Argument, ...]) -> bool:
+    """Whether the last of the modules is made in terms of its round."""
+    last = items[-1]
+    assert isinstance(last, Star) and isinstance(last.value, Comprehension)
+    return last.value.clauses[0].target != "_"
