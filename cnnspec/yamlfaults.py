@@ -192,7 +192,7 @@ def wrong_root(bag: Bag, root: Node | None) -> None:
             "CS021",
             "the file is empty",
             START,
-            help="begin with `cnnspec: 1`, or run `cnnspec init`",
+            help="begin with `cnnspec: 1`; `cnnspec explain CS021` shows a small spec",
         )
         return
     line, column = root.span[:2]
