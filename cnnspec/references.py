@@ -110,7 +110,7 @@ class _Scope:
 
 
 class _Resolver:
-    """Walks one definition; `later` explains a name that exists elsewhere in it."""
+    """Walks one definition; `elsewhere` explains a name that stands in another list."""
 
     __slots__ = ("bag", "elsewhere")
 
