@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from cnnspec.declared import UNKNOWN_NAME
 from cnnspec.diagnostics import Bag, Label
 from cnnspec.expressions import Name
-from cnnspec.spec import Operation, Use
+from cnnspec.spec import Operation, Parallel, Residual, Use
 from cnnspec.yamltree import Mapping, Scalar
 
 if TYPE_CHECKING:
     from cnnspec.graph import Edge, Graph, Scope
     from cnnspec.layers.layer import Remark
+    from cnnspec.merging import Edit
     from cnnspec.source import Span
     from cnnspec.spec import Entry, Spec
     from cnnspec.values import Unevaluable, Value
@@ -33,6 +34,7 @@ class Fault(NamedTuple):
     span: Span
     entry: Entry
     scope: Scope
+    edits: list[Edit]
 
 
 class Setting(NamedTuple):
@@ -159,6 +161,13 @@ class Findings:
         if key in self._told:
             return
         self._told.add(key)
+        edits: list[Edit] = []
+        if isinstance(entry, Residual | Parallel) and remark.code == "CS306":
+            from cnnspec import merging
+
+            shapes = [self._graph.shape(edge) for edge in inputs]
+            remark = merging.in_words(remark, entry, shapes)
+            edits = merging.edits(entry, shapes, scope)
         span, related = entry.key_span, self._producers(remark, inputs, scope)
         if remark.field is not None and isinstance(entry, Operation):
             place = setting(entry, remark.field, scope)
@@ -177,8 +186,8 @@ class Findings:
             help=remark.help,
             related=related,
         )
-        if remark.remedies:
-            self.faults.append(Fault(remark, span, entry, scope))
+        if remark.remedies or edits:
+            self.faults.append(Fault(remark, span, entry, scope, edits))
 
     def _wrong_value(
         self,

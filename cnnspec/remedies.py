@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.diagnostics import ERROR, Bag, Diagnostic
 from cnnspec.findings import setting
+from cnnspec.merging import Edit
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence, replace
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ def offer(
         if key in helps:
             continue
         fitting: list[str] = []
-        for remedy in fault.remark.remedies:
+        edits = [_edit(fault, remedy) for remedy in fault.remark.remedies]
+        for text, fields in edits + fault.edits:
             if trials == 0 or len(fitting) == MAX_OFFERED:
                 break
             trials -= 1
-            changed, text = _apply(root, fault, remedy)
+            changed = _changed(root, fields)
             if _mends(key, before, check(changed).sorted()):
                 fitting.append(text)
         if not fitting and trials and (fewer := _fewer_rounds(root, fault)) is not None:
@@ -98,19 +100,24 @@ def _mends(key: _Key, before: list[Diagnostic], after: list[Diagnostic]) -> bool
     )
 
 
-def _apply(root: Mapping, fault: Fault, remedy: Remedy) -> tuple[Mapping, str]:
-    """The changed tree, and how the author would call the change."""
+def _edit(fault: Fault, remedy: Remedy) -> Edit:
+    """The change where its fields are set, as the author would call it."""
     changes: dict[Entry, dict[str, Any]] = {}
     text = remedy.text
     for field, value in remedy.changes.items():
         place = setting(fault.entry, field, fault.scope)
         changes.setdefault(place.entry, {})[place.field] = value
         text = text.replace(field, place.field, 1)
+    return Edit(text, tuple(changes.items()))
+
+
+def _changed(root: Mapping, edits: tuple[tuple[Entry, dict[str, Any]], ...]) -> Mapping:
+    """A copy of the tree; what is inside a changed entry must come after it."""
     tree: Node = root
-    for entry, fields in changes.items():
+    for entry, fields in edits:
         tree = replace(tree, entry.node, _with_fields(entry, fields))
     assert isinstance(tree, Mapping)
-    return tree, text
+    return tree
 
 
 def _fewer_rounds(root: Mapping, fault: Fault) -> tuple[Mapping, str] | None:
@@ -146,5 +153,8 @@ def _node(value: Any, span: Span) -> Node:
     """A value as it would stand in the spec."""
     if isinstance(value, list | tuple):
         return Sequence(span, tuple(_node(item, span) for item in value), True)
+    if isinstance(value, dict):
+        items = [(Scalar(span, k, k, True), _node(v, span)) for k, v in value.items()]
+        return Mapping(span, tuple(items), True)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return Scalar(span, text, value, not isinstance(value, str))

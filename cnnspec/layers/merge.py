@@ -191,7 +191,7 @@ def _unequal(
 ) -> Remark:
     """CS306 of a merge number by number."""
     wanted = f"takes {describe(first)}"
-    if broadcasts and first.rank:
+    if broadcasts and first.rank and set(shape.spatial) == {1}:
         wanted += f" or {'x'.join(map(str, (first.sizes[0], *(1,) * first.rank)))}"
     help = None
     kinds = {first.layout: first, shape.layout: shape}
