@@ -184,15 +184,14 @@ class EntryReader:
         name = key.text
         if self.refused is None or name in self.refused:
             return
-        meant = did_you_mean(name, (*OPERATIONS, *CONTAINERS, *self.blocks))
+        from cnnspec.aliases import operation_help
+
+        known = (*OPERATIONS, *CONTAINERS, *self.blocks)
         self.bag.add(
             "CS104",
             f"unknown operation or block `{name[:60]}`",
             key.span,
-            help=f"did you mean `{meant}`?"
-            if meant
-            else "`cnnspec explain operations` lists the operations; blocks stand "
-            "under `blocks`",
+            help=operation_help(name, known),
         )
 
     def _read_operation(

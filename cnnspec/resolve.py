@@ -166,8 +166,28 @@ def _section(root: Mapping, key: str, bag: Bag) -> Mapping | None:
     node = root.get(key)
     if node is None or isinstance(node, Mapping):
         return node
-    bag.add("CS103", f"`{key}` takes a mapping", node.span, f"gets {node.kind}")
+    bag.add(
+        "CS103",
+        f"`{key}` takes a mapping",
+        node.span,
+        f"gets {node.kind}",
+        help=_as_mapping(key, node) if isinstance(node, Sequence) else None,
+    )
     return None
+
+
+def _as_mapping(key: str, node: Sequence) -> str | None:
+    """A list of names, or of mappings of one name, as the mapping that it should be."""
+    names = []
+    for item in node.items[:3]:
+        if isinstance(item, Mapping) and item.items:
+            given = item.get("name") or item.items[0][0]
+            names.append(given.text if isinstance(given, Scalar) else "…")
+        elif isinstance(item, Scalar) and item.value is not None:
+            names.append(item.text)
+    value = {"args": "~", "blocks": "{layers: […]}"}.get(key, "…")
+    shown = ", ".join(f"{name[:40]}: {value}" for name in names)
+    return f"write `{key}: {{{shown}}}`" if names else None
 
 
 def _read_variables(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Variables:

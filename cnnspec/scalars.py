@@ -97,6 +97,7 @@ ALLOWED = (
 # What other languages write, and `$` where it is not wanted: (pattern, here).
 _FOREIGN = (
     (r"\$\((\w+)\)", r"\1"),
+    (r"\$\{([^{}]*)\}", r"\1"),
     (r"\$", ""),
     (r"<>", "!="),
     (r"(?<![=!<>])=(?!=)", "=="),
@@ -203,6 +204,8 @@ def remedy(text: str) -> str | None:
         _read(f"$({body})")
     except ExpressionError:
         return None
+    if body.isidentifier():
+        return f"${body}"
     return f'"$({body})"' if re.search(_NEEDS_QUOTES, body) else f"$({body})"
 
 

@@ -5,12 +5,13 @@ A valid spec never comes here: jsonschema is loaded by the first mistake.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from cnnspec.aliases import meant_field, optimizer_with
 from cnnspec.diagnostics import Bag
 from cnnspec.expressions import Expr, Name
 from cnnspec.fields import Declared, Names, Refused
-from cnnspec.suggest import did_you_mean
 from cnnspec.values import read_value
 from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
@@ -25,20 +26,6 @@ _MOST = 50
 _ENOUGH = 1000
 _UNKNOWN_VALUE = Name("unknown")  # stands for what is malformed and reported already
 
-# What the frameworks call a field that has another name here.
-_ELSEWHERE = {
-    "alpha": "slope",
-    "eps": "epsilon",
-    "features": "units",
-    "lr": "learning_rate",
-    "negative_slope": "slope",
-    "num_groups": "groups",
-    "out_channels": "filters",
-    "out_features": "units",
-    "p": "rate",
-    "size": "kernel",
-    "use_bias": "bias",
-}
 _INFERRED = ("in_channels", "in_features", "input_shape", "num_features")
 
 
@@ -179,9 +166,14 @@ class _Explanation:
             if name in _shared(self.cls):
                 self._misplaced(name, span)
                 return
-        meant = _meant(name, fields)
-        if meant:
+        meant = meant_field(name, fields)
+        if meant and ":" in name:
+            value = name.partition(":")[2].strip()
+            help = f"put a space after `:`, as in `{meant}: {value or '…'}`"
+        elif meant:
             help = f"did you mean `{meant}`?"
+        elif "optimizer" in fields and (optimizer := optimizer_with(name)):
+            help = f"it belongs inside the optimizer: `optimizer: {optimizer}`"
         elif name == "momentum" and "decay" in fields:
             help = "`decay` is the `momentum` of Keras, and 1 minus that of PyTorch"
         elif name in _INFERRED:
@@ -209,7 +201,7 @@ class _Explanation:
     def _missing(self, violation: Violation) -> None:
         known = violation.schema.get("properties", {})
         meant = {
-            _meant(key, list(known)) for key in violation.value if key not in known
+            meant_field(key, list(known)) for key in violation.value if key not in known
         }
         names = [name for name in violation.names if name not in meant]
         if not names:
@@ -303,6 +295,15 @@ def _no_mapping(cls: type[Declared], node: Node, owner: str, bag: Bag) -> None:
         message = f"{owner} takes a mapping of fields"
         needed = [name for name, field in cls.fields.items() if field.required]
         names = needed or list(cls.fields)[:1]
+        if isinstance(node, Scalar) and re.match(r"\w+:\S", node.text):
+            bag.add(
+                "CS103",
+                message,
+                node.span,
+                f"gets {gets}",
+                help="put a space after each `:`",
+            )
+            return
         values = dict.fromkeys(names, "…")
         if value is not None and _fits(cls, names[0], value.tree):
             values[names[0]] = shown(value.tree)
@@ -359,12 +360,6 @@ def _expression_help(text: str, value: Any) -> str | None:
     if "/" in text.replace("//", ""):
         return "`//` divides integers to an integer"
     return "`floor`, `round` and `ceil` give integers"
-
-
-def _meant(name: str, fields: list[str]) -> str | None:
-    """The field that a wrong name stands for."""
-    elsewhere = _ELSEWHERE.get(name)
-    return elsewhere if elsewhere in fields else did_you_mean(name, fields)
 
 
 def _shared(cls: type[Declared]) -> tuple[str, ...]:

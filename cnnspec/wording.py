@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cnnspec.aliases import is_absent
 from cnnspec.fields import LARGEST
 from cnnspec.scalars import remedy
 from cnnspec.suggest import did_you_mean
@@ -189,6 +190,8 @@ def help_for(value: Any, schema: Schema, quoted: bool) -> str | None:
 def _for_text(
     text: str, types: set[str | None], words: list[Any], quoted: bool
 ) -> str | None:
+    if words and is_absent(text):
+        return "this version does not support it"
     meant = did_you_mean(text, [word for word in words if isinstance(word, str)])
     if meant:
         return f"did you mean `{meant}`?"
@@ -200,7 +203,7 @@ def _for_text(
     if types & {"integer", "number"}:
         if re.fullmatch(r"[-+]?([1-9][0-9]*|0)(\.[0-9]+)?", text):
             return f"write `{text}` without quotes"
-        if "array" in types and re.fullmatch(r"[0-9]+( ?x ?[0-9]+)+", text):
+        if "array" in types and re.fullmatch(r"\(?[0-9]+( ?[x,] ?[0-9]+)+\)?", text):
             return f"write `[{', '.join(re.findall('[0-9]+', text))}]`"
     if types & {"integer", "number", "boolean"} and text.isidentifier():
         # Where words are taken, too, it may as well be one of those.

@@ -234,6 +234,8 @@ def cut(
             help="close it, and quote an expression that holds a comma",
         )
         return span
+    whole_text = " ".join(text[start:whole].split())
+    items = re.fullmatch(r"\(([\w$]+(?:, ?[\w$]+)*),? ?\)", whole_text)
     kind = "expression" if expression else "text"
     sign = "comma" if by == "," else f"`{by}`"
     span = source.span(start, whole)
@@ -242,7 +244,9 @@ def cut(
         f"YAML cut this {kind} at the {sign}",
         span,
         f"YAML reads only `{text[start:end]}`",
-        help=f"quote it: {quote(' '.join(text[start:whole].split()))}",
+        help=f"write a list: `[{items[1]}]`"
+        if items
+        else f"quote it: {quote(whole_text)}",
     )
     return span
 

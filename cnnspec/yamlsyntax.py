@@ -121,8 +121,22 @@ def _unclosed(text: str, at: int, opening: int) -> _Finding:
     bracket = text[opening]
     close = {"[": "]", "{": "}"}.get(bracket, "]")
     char = text[at : at + 1]
+    foreign = re.compile(r"\$\{([^{}\n]*)\}").match(text, at - 1)
+    if foreign:
+        inner = foreign[1].strip()
+        ours = f"${inner}" if inner.isidentifier() else f"$({inner})"
+        return _Finding(
+            at - 1, f"`{foreign[0]}` is no expression", help=f"write `{ours}`"
+        )
     if not char or "\n" in text[opening:at]:
         return _Finding(opening, f"`{bracket}` is never closed", help=f"add `{close}`")
+    words = re.split(r"[,{\[]|: ", text[opening:at])[-1].split()
+    if char == ":" and len(words) > 1:
+        return _Finding(
+            text.rindex(words[-1], opening, at),
+            f"no comma before `{words[-1]}`",
+            help=f"put a comma before `{words[-1]}`",
+        )
     return _Finding(
         at,
         f"expected `,` or `{close}`, found `{char}`",
@@ -135,7 +149,22 @@ def _second_colon(text: str, at: int) -> _Finding:
     """A `:` where YAML expects none: in a value, or after a line that has none."""
     start = text.rfind("\n", 0, at) + 1
     before = text[start:at]
+    brace = re.match(r" *(?:- +)*(\w+):? ?(?=\{)", before)
+    if brace and not brace[0].endswith(": "):
+        return _Finding(
+            start + brace.end(),
+            f"no `: ` between `{brace[1]}` and `{{`",
+            help=f"put `: ` between `{brace[1]}` and `{{`",
+        )
     if ": " in before:
+        line = text[start:].partition("\n")[0].partition(" #")[0].rstrip()
+        pairs = re.fullmatch(r" *(?:- +)*(\w+): (\w+: [^:]+(?:, ?\w+: [^:]+)*)", line)
+        if pairs:
+            return _Finding(
+                at,
+                "a second `:` in one value",
+                help=f"write `{pairs[1]}: {{{pairs[2]}}}`",
+            )
         return _Finding(
             at, "a second `:` in one value", help="quote the value, or begin a new line"
         )

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from cnnspec.aliases import is_absent, operation_help
 from cnnspec.cli import COMMANDS
+from cnnspec.containers import CONTAINERS
+from cnnspec.layers import OPERATIONS
 from tests.checking import check
 
 ROOT = Path(__file__).parents[1]
@@ -95,3 +98,107 @@ def test_a_vector_and_maps_are_told_apart() -> None:
     assert found["message"] == (
         "the body gives a vector of 256, the identity shortcut an image of 4x8x8"
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "help"),
+    [
+        ("conv: {filters: 8, kernel: (3, 3)}", "write a list: `[3, 3]`"),
+        ('conv: {filters: 8, kernel: "(3, 3)"}', "write `[3, 3]`"),
+        ("conv {filters: 8, kernel: 3}", "put `: ` between `conv` and `{`"),
+        ("conv {filters: 8}", "put `: ` between `conv` and `{`"),
+        ("conv:{filters: 8, kernel: 3}", "put `: ` between `conv` and `{`"),
+        ("conv: filters: 8, kernel: 3", "write `conv: {filters: 8, kernel: 3}`"),
+        ("conv: {filters: 8 kernel: 3}", "put a comma before `kernel`"),
+        ("conv: {filters: 8, kernel:3}", "put a space after `:`, as in `kernel: 3`"),
+        ("conv:\n    filters:8\n    kernel:3", "put a space after each `:`"),
+        ("conv: {filters: ${in_channels}, kernel: 3}", "write `$in_channels`"),
+        ("conv: {filters: ${2 * n}, kernel: 3}", "write `$(2 * n)`"),
+        ("conv:\n    filters: ${w}\n    kernel: 3", "write `$w`"),
+        ("max_pool: {pool_size: 2}", "did you mean `kernel`?"),
+        ("conv: {filters: 8, kernel_size: 3}", "did you mean `kernel`?"),
+    ],
+)
+def test_a_slip_is_one_error_with_the_right_form(item: str, help: str) -> None:
+    assert only(f"- {item}\n")["help"] == help
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("fc", "dense"),
+        ("nn.Linear", "dense"),
+        ("Dense", "dense"),
+        ("GlobalAveragePooling2D", "global_avg_pool"),
+        ("AdaptiveAvgPool2d", "global_avg_pool"),
+        ("Conv2D", "conv"),
+        ("conv2d", "conv"),
+        ("Conv1d", "conv"),
+        ("MaxPool2d", "max_pool"),
+        ("MaxPooling2D", "max_pool"),
+        ("BatchNorm2d", "batch_norm"),
+        ("bn", "batch_norm"),
+        ("ReLU", "relu"),
+    ],
+)
+def test_an_operation_is_known_by_its_names_elsewhere(name: str, meant: str) -> None:
+    assert (
+        operation_help(name, [*OPERATIONS, *CONTAINERS]) == f"did you mean `{meant}`?"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["lstm", "ReLU6", "LayerNorm", "Upsample", "conv2d_transpose", "nn.PReLU"]
+)
+def test_another_operation_is_no_remedy_for_one_that_does_not_exist(name: str) -> None:
+    help = operation_help(name, [*OPERATIONS, *CONTAINERS])
+    assert help.startswith("this version does not support it")
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, *CONTAINERS])
+def test_what_exists_is_not_called_absent(name: str) -> None:
+    assert not is_absent(name)
+
+
+def test_an_operation_without_its_colon_or_its_axes_is_still_found() -> None:
+    assert operation_help("depthwise_conv2d", OPERATIONS).startswith("a convolution by")
+    assert operation_help("zebra", OPERATIONS).startswith(
+        "`cnnspec explain operations`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "help"),
+    [
+        ("{optimizer: {adam: {lr: 0.1}}}", "did you mean `learning_rate`?"),
+        (
+            "{lr: 0.1}",
+            "it belongs inside the optimizer: `optimizer: {sgd: {learning_rate: …}}`",
+        ),
+        (
+            "{beta1: 0.9}",
+            "it belongs inside the optimizer: `optimizer: {adam: {beta1: …}}`",
+        ),
+    ],
+)
+def test_a_learning_rate_is_led_into_the_optimizer(section: str, help: str) -> None:
+    layers = "layers:\n  - flatten\n  - dense: {units: 3}\n"
+    assert only(f"{layers}train: {section}\n")["help"] == help
+
+
+@pytest.mark.parametrize(
+    ("definitions", "help"),
+    [
+        ("{unit: {args: [width], layers: [relu]}}", "write `args: {width: ~}`"),
+        (
+            "[{name: unit, layers: [relu]}]",
+            "write `blocks: {unit: {layers: […]}}`",
+        ),
+        ("[unit: {layers: [relu]}]", "write `blocks: {unit: {layers: […]}}`"),
+    ],
+)
+def test_a_list_in_the_place_of_a_mapping_is_rewritten(
+    definitions: str, help: str
+) -> None:
+    found = only(f"blocks: {definitions}\nlayers:\n  - unit: {{width: 3}}\n")
+    assert found["help"] == help

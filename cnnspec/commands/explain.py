@@ -27,15 +27,12 @@ def _page(topic: str) -> str:
             raise click.UsageError(f"there is no diagnostic code `{topic.upper()}`")
         return page
     from cnnspec import pages
-    from cnnspec.suggest import did_you_mean
+    from cnnspec.aliases import operation_help
 
     if topic == "operations":
         return pages.overview()
     page = pages.operation_page(topic)
     if page is None:
-        meant = did_you_mean(topic, pages.names())
-        more = (
-            f"did you mean `{meant}`?" if meant else "see `cnnspec explain operations`"
-        )
+        more = operation_help(topic, pages.names())
         raise click.UsageError(f"nothing is known of `{topic[:60]}`: {more}")
     return page

@@ -1,0 +1,171 @@
+"""A name that other frameworks use enters; what this language calls it leaves.
+
+Only what means the same is offered: another network is no remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cnnspec.suggest import did_you_mean
+
+LISTED = "`cnnspec explain operations` lists the operations"
+
+# By what is left of a name without case, underscores and the number of axes.
+_SAME = {
+    "adaptiveavgpool": "global_avg_pool",
+    "averagepooling": "avg_pool",
+    "averagepool": "avg_pool",
+    "batchnormalization": "batch_norm",
+    "bn": "batch_norm",
+    "cat": "concat",
+    "concatenate": "concat",
+    "convolution": "conv",
+    "fc": "dense",
+    "fullyconnected": "dense",
+    "gap": "global_avg_pool",
+    "globalaveragepool": "global_avg_pool",
+    "globalaveragepooling": "global_avg_pool",
+    "linear": "dense",
+    "maxpooling": "max_pool",
+}
+_ABSENT = frozenset(
+    [
+        "adaptivemaxpool",
+        "alphadropout",
+        "attention",
+        "bilinear",
+        "celu",
+        "constantpad",
+        "convlstm",
+        "convtranspose",
+        "crop",
+        "cropping",
+        "deconv",
+        "droppath",
+        "elu",
+        "embedding",
+        "gelu",
+        "globalmaxpool",
+        "globalmaxpooling",
+        "groupnorm",
+        "groupnormalization",
+        "gru",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "instancenorm",
+        "instancenormalization",
+        "interpolate",
+        "layernorm",
+        "layernormalization",
+        "leakyrelu",
+        "localresponsenorm",
+        "logsoftmax",
+        "lppool",
+        "lrn",
+        "lstm",
+        "mish",
+        "multiheadattention",
+        "pad",
+        "permute",
+        "pixelshuffle",
+        "prelu",
+        "reflectionpad",
+        "relu6",
+        "reshape",
+        "resize",
+        "rmsnorm",
+        "rnn",
+        "selu",
+        "separableconv",
+        "silu",
+        "simplernn",
+        "softplus",
+        "softsign",
+        "spatialdropout",
+        "stochasticdepth",
+        "swish",
+        "transformer",
+        "transposedconv",
+        "unflatten",
+        "upsample",
+        "upsampling",
+        "zeropad",
+        "zeropadding",
+    ]
+)
+
+# What the frameworks call a field that has another name here.
+_FIELDS = {
+    "alpha": "slope",
+    "dilation_rate": "dilation",
+    "dilations": "dilation",
+    "eps": "epsilon",
+    "features": "units",
+    "kernel_size": "kernel",
+    "lr": "learning_rate",
+    "negative_slope": "slope",
+    "num_groups": "groups",
+    "out_channels": "filters",
+    "out_features": "units",
+    "p": "rate",
+    "pad": "padding",
+    "pool_size": "kernel",
+    "size": "kernel",
+    "strides": "stride",
+    "use_bias": "bias",
+}
+
+
+def operation_help(name: str, known: Iterable[str]) -> str:
+    """What to write for an unknown operation.
+
+    Args:
+        known: the operations, containers and blocks there are.
+    """
+    slip = re.match(r"(\w+) ?:?\{", name)
+    if slip:
+        return f"put `: ` between `{slip[1]}` and `{{`"
+    known = list(known)
+    bare = _bare(name)
+    same = next((own for own in known if _bare(own) == bare), _SAME.get(bare))
+    if same in known:
+        return f"did you mean `{same}`?"
+    if bare == "depthwiseconv":
+        return "a convolution by channel is `conv: {groups: $in_channels, …}`"
+    if is_absent(name):
+        return f"this version does not support it; {LISTED}"
+    meant = did_you_mean(name, known)
+    if meant:
+        return f"did you mean `{meant}`?"
+    return f"{LISTED}; blocks stand under `blocks`"
+
+
+def is_absent(name: str) -> bool:
+    """Whether it is a known operation that this language does not have."""
+    return _bare(name) in _ABSENT
+
+
+def _bare(name: str) -> str:
+    """`nn.Conv2d`, `Conv2D` and `conv_2d` as `conv`."""
+    return re.sub(r"[-_ ]|(?<=\w)[123]d", "", name.rpartition(".")[2].lower())
+
+
+def meant_field(name: str, fields: list[str]) -> str | None:
+    """The field that a wrong name stands for; of `kernel:3` what is before the colon."""
+    name = name.partition(":")[0]
+    same = _FIELDS.get(name)
+    return same if same in fields else did_you_mean(name, fields)
+
+
+def optimizer_with(name: str) -> str | None:
+    """The first optimizer that takes a field, as it is written; None where none does."""
+    from cnnspec.optimizers import OPTIMIZERS
+
+    name = _FIELDS.get(name, name)
+    for kind, cls in OPTIMIZERS.items():
+        if name in cls.fields:
+            return f"{{{kind}: {{{name}: …}}}}"
+    return None
