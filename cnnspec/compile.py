@@ -12,6 +12,7 @@ from cnnspec.lint import lint
 from cnnspec.readers import check_readers
 from cnnspec.resolve import resolve
 from cnnspec.source import SourceFile, read_source
+from cnnspec.variables import name_overrides
 from cnnspec.yamltree import Mapping, parse
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def check_source(source: SourceFile, overrides: dict[str, Any]) -> Checked:
     if root is None:
         return Checked(source, None, None, bag.sorted())
     spec, graph, faults = _check_tree(root, source.name, overrides, bag)
+    allowed = allowances(source, bag)
+    silenced = {(it.line, it.code) for it in allowed}
+    faults = [f for f in faults if (f.span.line, f.remark.code) not in silenced]
     if faults:
         from cnnspec.remedies import offer
 
@@ -74,8 +78,9 @@ def check_source(source: SourceFile, overrides: dict[str, Any]) -> Checked:
             return trial
 
         offer(root, faults, bag, len(graph.nodes), again)
-    allowed = allowances(source, bag)
     diagnostics = apply_allowances(bag.sorted(), allowed)
+    if overrides and diagnostics:
+        diagnostics = name_overrides(diagnostics, overrides, source)
     return Checked(source, spec, graph, diagnostics)
 
 

@@ -7,6 +7,7 @@ algebra.py rewrites them, and nothing is ever evaluated as Python.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, TypeAlias
 
@@ -25,6 +26,7 @@ FUNCTIONS = {
     "floor": (1, 1),
     "round": (1, 1),
 }
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 RESERVED_NAMES = frozenset(FUNCTIONS) | frozenset(BOOLEANS)  # no variable's name
 
@@ -370,16 +372,7 @@ def _too_large(op: str) -> ExpressionError:
 
 def _holds(op: str, left: Value, right: Value) -> bool:
     if op not in ("==", "!="):
-        a, b = _number(op, left), _number(op, right)
-        return (
-            a < b
-            if op == "<"
-            else a <= b
-            if op == "<="
-            else a > b
-            if op == ">"
-            else a >= b
-        )
+        return bool(_ORDERS[op](_number(op, left), _number(op, right)))
     if isinstance(left, bool) is not isinstance(right, bool):
         # Python holds `true == 1` for true, and `true == "true"` for false: neither is
         # what the author means.

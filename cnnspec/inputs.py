@@ -110,6 +110,17 @@ def read_inputs(
             help="add `input: {channels: 3, height: 32, width: 32}`",
         )
         return ()
+    if isinstance(several, Mapping) and _is_one(several):
+        key = root.key("inputs")
+        assert key is not None
+        bag.add(
+            "CS103",
+            "a single input stands under `input`",
+            key.span,
+            "its sizes stand where inputs have names",
+            help="write `input:` in its place",
+        )
+        return (InputDefinition("input", key.span, None),)
     if not isinstance(several, Mapping) or not several.items:
         bag.add(
             "CS103",
@@ -123,6 +134,15 @@ def read_inputs(
         check_name(key.text, "input", key.span, bag)
     return tuple(
         InputDefinition(key.text, key.span, _read(node, key.span, variables, bag))
+        for key, node in several.items
+    )
+
+
+def _is_one(several: Mapping) -> bool:
+    """Whether the sizes of an input stand where the inputs' names should."""
+    sizes = {name for kind in KINDS for name in kind.fields}
+    return any(
+        key.text in sizes and not isinstance(node, Mapping)
         for key, node in several.items
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
     from cnnspec.source import Span
+    from cnnspec.yamltree import Node
 
 PATTERN = r"[a-z][a-z0-9_]*"
 LONGEST_NAME = 64
@@ -74,18 +75,25 @@ RESERVED: dict[str, str] = {
 }
 
 
-def check_name(name: object, kind: str, span: Span, bag: Bag) -> bool:
+def text_of(node: Node) -> str:
+    """The name that a node is; empty where it is none."""
+    text = getattr(node, "text", "")
+    return text if getattr(node, "value", None) is not None else ""
+
+
+def check_name(name: str, kind: str, span: Span, bag: Bag, gets: str = "") -> bool:
     """Whether a name may be used; why not goes into the bag (CS111, CS112).
 
     Args:
         kind: what is named, for the message: "block", "layer", "argument", ...
+        gets: what stands there in the place of a text: "a list".
     """
-    if not isinstance(name, str) or not _NAME.match(name) or len(name) > LONGEST_NAME:
+    if not _NAME.match(name) or len(name) > LONGEST_NAME:
         bag.add(
             "CS111",
             f"this is no name for a {kind}",
             span,
-            f"gets {_shown(name)}",
+            f"gets `{name[:40]}`" if name else f"gets {gets or 'an empty text'}",
             help=f"{_suggested(name)}a name is lowercase letters, digits and `_`, begins "
             f"with a letter and has at most {LONGEST_NAME} characters",
         )
@@ -103,13 +111,7 @@ def check_name(name: object, kind: str, span: Span, bag: Bag) -> bool:
     return True
 
 
-def _shown(name: object) -> str:
-    return f"`{name[:40]}`" if isinstance(name, str) else str(name)
-
-
-def _suggested(name: object) -> str:
-    if not isinstance(name, str):
-        return ""
+def _suggested(name: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     tried = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")[:LONGEST_NAME]
     return f"write `{tried}`; " if _NAME.match(tried) and tried not in RESERVED else ""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.diagnostics import ERROR, NOTE, WARNING, Diagnostic, Label
+from cnnspec.source import START
 
 if TYPE_CHECKING:
     from cnnspec.source import SourceFile
@@ -101,7 +102,9 @@ class _Page:
         gutter = len(str(max(marks))) if marks else 1
         head = self.paint(found.severity, f"{found.severity}[{found.code}]")
         rows = [head + self.paint("bold", f": {visible(found.message)}")]
-        place = f"{self.name}:{found.span.line}:{found.span.column}"
+        place = self.name
+        if self.source.text or found.span != START:  # else it can't be read
+            place += f":{found.span.line}:{found.span.column}"
         rows.append(f"{' ' * gutter}{self.paint('gutter', '-->')} {place}")
         snippet, shown = self._snippet(marks, gutter, found.severity)
         rows += snippet
@@ -279,10 +282,10 @@ def _width(text: str) -> int:
 
 
 def render_concise(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str:
-    """One line each: `file:line:col: severity[CODE]: message`."""
+    """One line each: `file:line:col: severity[CODE]: message: label`."""
     return "".join(
         f"{visible(source.name)}:{d.span.line}:{d.span.column}: "
-        f"{d.severity}[{d.code}]: {visible(d.message)}\n"
+        f"{d.severity}[{d.code}]: {visible(d.message)}{visible(f': {d.label}' if d.label else '')}\n"
         for d in diagnostics
     )
 

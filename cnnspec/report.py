@@ -63,7 +63,7 @@ def _layer_json(node: Node, graph: Graph) -> dict[str, Any]:
         "params": node.params,
         "trainable_params": node.params if node.trainable else 0,
         "macs": node.macs,
-        "receptive_field": _field_json(node.field),
+        "receptive_field": _field_json(node.field if node.outputs[0] else None),
         "line": node.entry.key_span.line,
         "scope": node.scope.path.rstrip("."),
     }

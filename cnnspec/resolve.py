@@ -9,12 +9,13 @@ from cnnspec.declared import report
 from cnnspec.entries import EntryReader
 from cnnspec.inputs import read_inputs
 from cnnspec.layers import OPERATIONS
-from cnnspec.names import camel, check_name
+from cnnspec.names import camel, check_name, text_of
 from cnnspec.references import name_entries, resolve_references
 from cnnspec.scoping import check_let, check_names, refuse_recursion
 from cnnspec.spec import Argument, Block, Broken, Reference, Spec, Variables
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import Unevaluable, Value, read_value
+from cnnspec.variables import read_variables
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def resolve(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Spec:
     _read_version(root, misspelt, bag)
     spec.name = _read_spec_name(root, misspelt, bag)
     spec.description = _read_text(root, "description", bag)
-    spec.variables = _read_variables(root, overrides, bag)
+    spec.variables = read_variables(root, _section(root, "vars", bag), overrides, bag)
     spec.inputs = read_inputs(root, misspelt, spec.variables, bag)
     refused = _declare_blocks(root, spec, bag)
     reader = EntryReader(spec.blocks, refused, spec.variables, bag)
@@ -142,10 +143,8 @@ def _read_spec_name(root: Mapping, misspelt: set[str], bag: Bag) -> str:
                 help="add `name: my_network`: it names the generated model",
             )
         return "model"
-    name = ""
-    if isinstance(node, Scalar) and node.value is not None:
-        name = node.text
-    if not check_name(name, "spec", node.span, bag):
+    name = text_of(node)
+    if not check_name(name, "spec", node.span, bag, node.kind):
         return "model"
     if name in OPERATIONS or name in CONTAINERS:
         bag.add("CS112", f"`{name}` can't name a spec: it is an operation", node.span)
@@ -190,59 +189,6 @@ def _as_mapping(key: str, node: Sequence) -> str | None:
     return f"write `{key}: {{{shown}}}`" if names else None
 
 
-def _read_variables(root: Mapping, overrides: dict[str, Any], bag: Bag) -> Variables:
-    """Constants of the build; each may use those before it."""
-    section = _section(root, "vars", bag)
-    variables = Variables()
-    if section is None and "vars" in root:
-        variables.broken.add("vars")
-    for key, node in section.items if section else ():
-        name = key.text
-        if not check_name(name, "variable", key.span, bag):
-            variables.broken.add(name)
-        elif name in overrides:
-            variables[name] = overrides[name]
-        elif _take_variable(name, node, variables, bag):
-            variables.nodes[name] = node
-        else:
-            variables.broken.add(name)
-    for name in overrides:
-        if section is None or name not in section:
-            known = [key.text for key, _ in section.items] if section else []
-            meant = did_you_mean(name, known)
-            vars_key = root.key("vars")
-            bag.add(
-                "CS212",
-                f"`--set {name}=…` names no variable of this spec",
-                vars_key.span if vars_key else _start(root),
-                help=f"did you mean `{meant}`?"
-                if meant
-                else f"its variables: {', '.join(known) or 'none'}",
-            )
-    return variables
-
-
-def _take_variable(name: str, node: Node, variables: Variables, bag: Bag) -> bool:
-    """Whether the variable's value could be read."""
-    if not isinstance(node, Scalar) or node.value is None:
-        bag.add(
-            "CS107",
-            f"variable `{name}` takes a number, text, true or false",
-            node.span,
-            f"gets {node.kind}",
-        )
-        return False
-    value = read_value(node, bag)
-    if value is None:
-        return False
-    try:
-        variables[name] = value.evaluate(variables)
-    except Unevaluable as fault:
-        report(fault, bag, variables)
-        return False
-    return True
-
-
 def _declare_blocks(root: Mapping, spec: Spec, bag: Bag) -> set[str] | None:
     """Fills `spec.blocks` with definitions whose layers are still to be read.
 
@@ -262,7 +208,18 @@ def _declare_blocks(root: Mapping, spec: Spec, bag: Bag) -> set[str] | None:
             classes[camel(key.text)] = f"block `{key.text}`"
         else:
             refused.add(key.text)
+    for block in spec.blocks.values():
+        _keep_from_hiding(block, section, bag)
     return refused
+
+
+def _keep_from_hiding(block: Block, blocks: Mapping, bag: Bag) -> None:
+    """CS214: a value named like a block would hide that block's function in Keras."""
+    for part in ("args", "let"):
+        values = block.node.get(part)
+        for key, _ in values.items if isinstance(values, Mapping) else ():
+            if key.text in blocks:
+                bag.add("CS214", f"`{key.text}` is a block already", key.span)
 
 
 def _check_block(key: Scalar, node: Node, classes: dict[str, str], bag: Bag) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.layers import OPERATIONS
-from cnnspec.names import check_name
+from cnnspec.names import check_name, text_of
 from cnnspec.spec import Broken, Entry, Head, Operation, Reference
 from cnnspec.values import read_value
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
@@ -33,10 +33,8 @@ def read_shared(entry: Entry, node: Mapping, variables: Variables, bag: Bag) -> 
 
 def take_name(entry: Entry, node: Node, bag: Bag) -> None:
     """The author's name for an entry, where it may be one."""
-    name = ""
-    if isinstance(node, Scalar) and node.value is not None:
-        name = node.text
-    if check_name(name, "layer", node.span, bag):
+    name = text_of(node)
+    if check_name(name, "layer", node.span, bag, node.kind):
         entry.name = name
         entry.named = True
 

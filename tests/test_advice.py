@@ -202,3 +202,55 @@ def test_a_list_in_the_place_of_a_mapping_is_rewritten(
 ) -> None:
     found = only(f"blocks: {definitions}\nlayers:\n  - unit: {{width: 3}}\n")
     assert found["help"] == help
+
+
+def test_a_single_input_under_inputs_is_one_error() -> None:
+    found = only("inputs: {channels: 3, height: 8, width: 8}\nlayers: [relu]\n")
+    assert found["message"] == "a single input stands under `input`"
+
+
+def test_a_mistake_that_came_by_set_says_so() -> None:
+    text = "vars: {classes: 10}\nlayers:\n  - flatten\n  - dense: {units: $classes}\n"
+    found = only(text, "--set", "classes=-1")
+    assert found["notes"][-1] == "`--set classes=-1` gives `classes` its value"
+    found = only(text.replace("$classes", "0"), "--set", "classes=3")
+    assert "--set" not in str(found["notes"])
+
+
+@pytest.mark.parametrize("part", ["args: {unit: 3}", "let: {unit: 3}"])
+def test_a_value_that_would_hide_a_block_is_refused(part: str) -> None:
+    blocks = (
+        f"blocks:\n  other: {{{part}, layers: [unit]}}\n  unit: {{layers: [relu]}}\n"
+    )
+    found = only(f"{blocks}layers: [other]\n")
+    assert (found["code"], found["message"]) == ("CS214", "`unit` is a block already")
+
+
+@pytest.mark.parametrize(
+    ("value", "gets"),
+    [("[a]", "gets a list"), ("{a: 1}", "gets a mapping"), ("~", "gets nothing")],
+)
+def test_a_name_that_is_no_text_is_told_by_its_kind(value: str, gets: str) -> None:
+    found = only(f"layers:\n  - relu:\n    name: {value}\n")
+    assert found["code"] == "CS111"
+    assert found["notes"] == [gets]
+
+
+def test_what_an_allowance_silences_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr("cnnspec.remedies.offer", lambda *args: tried.append(args))
+    pool = "- max_pool: {kernel: 3, stride: 2}"
+    assert check(f"{pool}\n")["diagnostics"]
+    assert len(tried) == 1
+    assert check(f"{pool}  # cnnspec: allow CS401 -- so be it\n")["ok"]
+    assert len(tried) == 1
+
+
+def test_a_layer_without_a_shape_has_no_receptive_field() -> None:
+    (layer,) = check("- conv: {filters: 4, kernel: 9}\n")["layers"]
+    assert layer["outputs"] == [None]
+    assert layer["receptive_field"] is None
+    (residual,) = check("- residual: {body: []}\n")["layers"]
+    assert residual["receptive_field"] == {"size": 1, "stride": 1}

@@ -49,7 +49,9 @@ def test_exit_status_is_1_for_errors_and_for_warnings_under_strict() -> None:
     assert check("-", text=GOOD).exit_code == 0
     assert check("-", text=BAD).exit_code == 1
     assert check("-", text=WARNS).exit_code == 0
-    assert check("-", "--strict", text=WARNS).exit_code == 1
+    strict = check("-", "--strict", text=WARNS)
+    assert strict.exit_code == 1
+    assert "1 warning, taken for errors by --strict\n" in strict.output
 
 
 @pytest.mark.parametrize(

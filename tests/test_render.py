@@ -248,10 +248,10 @@ def test_the_summary_counts_by_severity() -> None:
 def test_concise_is_one_line_each() -> None:
     diagnostics = [
         found("CS100", "a\nb", place(1, 4, 5)),
-        found("CS401", "c", place(2, 1, 2)),
+        found("CS401", "c", place(2, 1, 2), "gets 3"),
     ]
     assert render_concise(diagnostics, SourceFile("t.yaml", "a: b\nc\n")) == (
-        "t.yaml:1:4: error[CS100]: a\\x0ab\nt.yaml:2:1: warning[CS401]: c\n"
+        "t.yaml:1:4: error[CS100]: a\\x0ab\nt.yaml:2:1: warning[CS401]: c: gets 3\n"
     )
 
 

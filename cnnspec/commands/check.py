@@ -45,7 +45,7 @@ def check(
         click.echo(json.dumps(runs, indent=2))
     else:
         for number, checked in enumerate(results):
-            _print(checked, form, expand, blank=number > 0)
+            _print(checked, form, expand, strict, blank=number > 0)
     bad = {"error", "warning"} if strict else {"error"}
     if any(d.severity in bad for checked in results for d in checked.diagnostics):
         sys.exit(1)
@@ -60,7 +60,9 @@ def _print_json(results: list[Checked], strict: bool) -> None:
     click.echo(json.dumps(document))
 
 
-def _print(checked: Checked, form: str, expand: bool, blank: bool) -> None:
+def _print(
+    checked: Checked, form: str, expand: bool, strict: bool, blank: bool
+) -> None:
     found: list[Diagnostic] = checked.diagnostics
     if form != "text":
         from cnnspec.render import render_concise, render_github
@@ -77,7 +79,10 @@ def _print(checked: Checked, form: str, expand: bool, blank: bool) -> None:
 
         text = render_text(found, checked.source, color, width)
         click.echo(text, nl=False, color=color)
-        click.echo(summary(found))
+        counts = summary(found)
+        if strict and not checked.has_errors and "warning" in counts:
+            counts += ", taken for errors by --strict"
+        click.echo(counts)
     if not checked.has_errors:
         from cnnspec.report import table
 
