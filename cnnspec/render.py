@@ -122,7 +122,8 @@ class _Page:
 
     def _remark(self, gutter: int, kind: str, text: str) -> list[str]:
         """A note or help; further lines of it stand under its first word."""
-        lines = [visible(line) for line in text.split("\n")]
+        room = max(self.width - gutter - 5 - len(kind), _LEAST_WINDOW)
+        lines = [part for line in text.split("\n") for part in _wrapped(line, room)]
         sign = self.paint("gutter", "=")
         first = f"{' ' * gutter} {sign} {self.paint('bold', kind + ':')} {lines[0]}"
         return [first, *(" " * (gutter + 5 + len(kind)) + line for line in lines[1:])]
@@ -223,6 +224,16 @@ class _Page:
                 row += self.paint(signs[start][1], text) if signs[start][1] else text
                 start = index
         return row
+
+
+def _wrapped(line: str, room: int) -> list[str]:
+    """A line in as many as it takes, broken at spaces that indent nothing."""
+    line = visible(line)
+    if cells(line) <= room:
+        return [line]
+    from textwrap import wrap
+
+    return wrap(line, room, break_long_words=False, break_on_hyphens=False)
 
 
 def _stems(marks: list[_Mark], severity: str) -> list[tuple[str, str]]:

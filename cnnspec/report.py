@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.costs import Totals, total
+from cnnspec.spec import Head, Residual
 
 if TYPE_CHECKING:
     from cnnspec.compile import Checked
     from cnnspec.graph import Field, Graph, Node, Scope
     from cnnspec.shapes import Shape
+    from cnnspec.spec import Body, Entry, Spec
+
+_ROUND = re.compile(r"\[\d+\]")
 
 
 def spec_json(checked: Checked, strict: bool = False) -> dict[str, Any]:
@@ -81,11 +86,23 @@ def _together(sizes: tuple[int, ...]) -> int | list[int]:
 
 
 class _Row:
-    """A layer, or a block with its layers below it."""
+    """A layer, or a block, container or branch with its layers below it."""
 
-    __slots__ = ("below", "count", "field", "label", "macs", "op", "output", "params")
+    __slots__ = (
+        "below",
+        "count",
+        "field",
+        "label",
+        "macs",
+        "op",
+        "output",
+        "params",
+        "parent",
+    )
 
-    def __init__(self, label: str, op: str, output: str, field: str) -> None:
+    def __init__(
+        self, label: str, op: str, output: str, field: str, parent: _Row | None = None
+    ) -> None:
         self.label = label
         self.op = op
         self.output = output
@@ -94,55 +111,95 @@ class _Row:
         self.macs = 0
         self.count = 1
         self.below: list[_Row] = []
+        self.parent = parent
+        if parent is not None:
+            parent.below.append(self)
+
+    def take(self, node: Node) -> None:
+        """Counts a node in; its output is the row's until a later one comes."""
+        row: _Row | None = self
+        while row is not None:
+            row.params += node.params
+            row.macs += node.macs
+            row.output = " + ".join(map(_shape_text, node.outputs))
+            row.field = _field_text(node.field)
+            row = row.parent
 
 
-def _rows(graph: Graph) -> list[_Row]:
-    """The layers as a tree by blocks; a block's costs are the sums of what it holds."""
-    ends = {
-        occurrence.child: occurrence.output
-        for occurrences in graph.occurrences.values()
-        for occurrence in occurrences
-        if occurrence.child is not None
-    }
-    rows: list[_Row] = []
-    blocks: dict[Scope, _Row] = {}
+class _Part(NamedTuple):
+    """Where an entry stands: in which list of which container."""
 
-    def row_of(scope: Scope) -> _Row | None:
+    container: Entry
+    list: int
+
+
+def _parts(spec: Spec) -> dict[Entry, tuple[_Part, ...]]:
+    """The containers around each entry of every definition, the outermost first."""
+    found: dict[Entry, tuple[_Part, ...]] = {}
+
+    def visit(body: Body, around: tuple[_Part, ...]) -> None:
+        for entry in body:
+            found[entry] = around
+            for number, inner in enumerate(entry.lists()):
+                visit(inner, (*around, _Part(entry, number)))
+
+    for body in (spec.layers, *(block.layers for block in spec.blocks.values())):
+        visit(body, ())
+    return found
+
+
+def _rows(spec: Spec, graph: Graph) -> list[_Row]:
+    """The layers as a tree of blocks and containers, each with the sums of what it holds."""
+    parts = _parts(spec)
+    root = _Row("", "", "", "")
+    rows: dict[object, _Row] = {}
+
+    def child(key: object, label: str, op: str, parent: _Row) -> _Row:
+        if key not in rows:
+            rows[key] = _Row(label, op, "?", "", parent)
+        return rows[key]
+
+    def row_of(scope: Scope) -> _Row:
         if scope.use is None or scope.parent is None:
-            return None
-        row = blocks.get(scope)
-        if row is None:
-            end = ends.get(scope)
-            node = graph.nodes[end.node] if end else None
-            label = scope.path.rstrip(".").removeprefix(scope.parent.path)
-            row = _Row(
-                label,
-                scope.use.block.name,
-                _shape_text(graph.shape(end)) if end else "?",
-                _field_text(node.field) if node else "",
-            )
-            blocks[scope] = row
-            parent = row_of(scope.parent)
-            (parent.below if parent else rows).append(row)
+            return root
+        label = scope.path.rstrip(".").removeprefix(scope.parent.path)
+        around = home(scope.parent, scope.use, label)
+        return child(scope, label, scope.use.block.name, around)
+
+    def home(scope: Scope, entry: Entry, label: str) -> _Row:
+        """The row of the list that holds an entry of a scope, in the round of its label."""
+        row, rounds = row_of(scope), ""
+        left = _ROUND.findall(label)
+        for container, number in parts[entry]:
+            if container.repeat is not None and left:
+                rounds += left.pop(0)
+            row = group(scope, container, rounds, row)
+            if not isinstance(container, Head):
+                residual = isinstance(container, Residual)
+                part = (
+                    ("body", "shortcut")[number] if residual else f"branch {number + 1}"
+                )
+                row = child((scope, container, rounds, number), part, "", row)
         return row
+
+    def group(scope: Scope, container: Entry, rounds: str, around: _Row) -> _Row:
+        name = f"{container.name}{rounds}"
+        label = f"head {name}" if isinstance(container, Head) else name
+        return child((scope, container, rounds), label, container.key, around)
 
     for node in graph.layers:
         assert node.entry is not None
-        row = _Row(
-            node.path.removeprefix(node.scope.path),
-            node.layer.op if node.layer else node.entry.key,
-            " + ".join(map(_shape_text, node.outputs)),
-            _field_text(node.field),
-        )
-        row.params, row.macs = node.params, node.macs
-        parent = row_of(node.scope)
-        (parent.below if parent else rows).append(row)
-        scope: Scope | None = node.scope
-        while scope is not None and scope in blocks:
-            blocks[scope].params += node.params
-            blocks[scope].macs += node.macs
-            scope = scope.parent
-    return rows
+        label = node.path.removeprefix(node.scope.path)
+        around = home(node.scope, node.entry, label)
+        op = node.layer.op if node.layer else node.entry.key
+        if not node.entry.lists():
+            _Row(label, op, "", "", around).take(node)
+            continue
+        row = group(node.scope, node.entry, "".join(_ROUND.findall(label)), around)
+        if label.endswith(".split"):
+            row = _Row("split", op, "", "", row)
+        row.take(node)
+    return root.below
 
 
 def _shape_text(shape: Shape | None) -> str:
@@ -197,14 +254,14 @@ def table(checked: Checked, expand: bool, width: int, color: bool) -> str:
     """Shapes and costs of every layer, and the totals below.
 
     Args:
-        expand: show the layers inside blocks, and each round of a repeat.
+        expand: show the layers inside blocks and containers, and each round of a repeat.
         width: of the terminal, in columns.
     """
     spec, graph = checked.spec, checked.graph
     assert spec is not None and graph is not None
     totals = total(graph)
     assert totals is not None
-    rows = _rows(graph)
+    rows = _rows(spec, graph)
     listed = _flatten(rows) if expand else [(0, row) for row in _fold(rows)]
     cells = [HEADERS] + [_cells(indent, row) for indent, row in listed]
     inputs = ", ".join(
@@ -247,7 +304,11 @@ def _columns(cells: list[tuple[str, ...]], width: int) -> list[str]:
     if over > 0:
         widths[0] = max(12, widths[0] - over)
     layout = "  ".join(f"{{{i}:{'>' if RIGHT[i] else '<'}{widths[i]}}}" for i in shown)
-    return [layout.format(_cut(row[0], widths[0]), *row[1:]).rstrip() for row in cells]
+    lines = [layout.format(_cut(row[0], widths[0]), *row[1:]).rstrip() for row in cells]
+    absent = [name for i, name in enumerate(HEADERS) if i not in shown]
+    if absent:
+        lines.append(f"(too narrow for {', '.join(absent)})"[:width])
+    return lines
 
 
 def _cut(text: str, width: int) -> str:

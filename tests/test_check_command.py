@@ -97,14 +97,70 @@ def test_the_table_shows_shapes_costs_and_totals() -> None:
     assert "MACs         416,520 per sample (833,040 FLOPs)" in text
 
 
+CONTAINERS = """
+cnnspec: 1
+name: parts
+input: {channels: 4, height: 8, width: 8}
+layers:
+  - head: {name: side, layers: [global_avg_pool, dense: {units: 3}]}
+  - residual: {body: [conv: {filters: 4, kernel: 3, padding: 1}], shortcut: [relu]}
+    repeat: 2
+  - parallel: {branches: [[tanh], [relu]]}
+"""
+
+
+def test_containers_are_folded_and_expand_shows_their_parts() -> None:
+    folded = check("-", text=CONTAINERS).output.split("\n\n")[1].split("\n")[1:]
+    assert [row.split("  ")[0] for row in folded] == [
+        "head side",
+        "residual x2",
+        "parallel",
+    ]
+    assert "4x8x8" in folded[1] and "8x8x8" in folded[2]
+    output = check("-", "--expand", text=CONTAINERS).output
+    labels = [
+        re.match(" *[^ ]+( [a-z0-9]+)?", row)
+        for row in output.split("\n\n")[1].split("\n")[1:]
+    ]
+    found = [label[0].rstrip() for label in labels if label]
+    assert found == [
+        "head side",
+        "  global_avg_pool",
+        "  dense",
+        "residual[0]",
+        "  body",
+        "    conv[0]",
+        "  shortcut",
+        "    relu1[0]",
+        "residual[1]",
+        "  body",
+        "    conv[1]",
+        "  shortcut",
+        "    relu1[1]",
+        "parallel",
+        "  branch 1",
+        "    tanh",
+        "  branch 2",
+        "    relu2",
+    ]
+
+
+def test_a_narrow_table_says_which_columns_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = check(str(SPECS / "resnet18.yaml")).output
+    assert "\n(too narrow for operation, field/step)\n" in text
+
+
 def test_blocks_are_folded_and_expand_unfolds_them() -> None:
     folded = check(str(SPECS / "resnet18.yaml")).output
     unfolded = check(str(SPECS / "resnet18.yaml"), "--expand").output
     assert "basic_block1 x2 " in folded
     assert "projection" not in folded
     assert "basic_block1[0]" in unfolded
-    assert re.search(r"^  projection +conv_bn ", unfolded, re.MULTILINE)
-    assert re.search(r"^    conv +conv +128x28x28 ", unfolded, re.MULTILINE)
+    assert re.search(r"^      projection +conv_bn ", unfolded, re.MULTILINE)
+    assert re.search(r"^        conv +conv +128x28x28 ", unfolded, re.MULTILINE)
     totals = folded[folded.index("parameters") :]
     assert unfolded.endswith(totals)
 

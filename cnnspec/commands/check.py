@@ -17,7 +17,9 @@ FORMATS = ("text", "concise", "json", "sarif", "github")
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@click.option("--expand", is_flag=True, help="Show the layers inside blocks.")
+@click.option(
+    "--expand", is_flag=True, help="Show what is inside blocks and containers."
+)
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
 )
