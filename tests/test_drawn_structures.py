@@ -8,6 +8,7 @@ import pytest
 
 from cnnspec.compile import Checked
 from tests.parity.harness import Outcome, assert_same_network, run_both
+from tests.parity.renaming import BLOCKS
 from tests.parity.structures import Refused, draw_structure
 
 NETWORKS = 30
@@ -61,8 +62,13 @@ def test_drawn_structures_use_the_language(structures: tuple[Drawn, list[str]]) 
         "from",
         "with",
         "index",
+        "inputs",
+        "outputs",
+        "loss",
+        "round",
     ):
         assert sum(f'"{word}"' in t or f"({word}" in t for t in texts) >= 2, word
+    assert sum(any(f'"{word}"' in t for word in BLOCKS) for t in texts) >= 5
 
 
 def test_few_structures_have_no_words_in_a_target(

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.flat import HEADER, flat_spec
 from cnnspec.compile import Checked, check_source
+from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.report import spec_json, table
 from cnnspec.source import SourceFile
 
@@ -145,3 +146,36 @@ def test_work_grows_no_faster_than_the_spec(spec: Callable[[int], str]) -> None:
     few, many = (calls(lambda n=n: check(spec(n))) for n in (1_000, 2_000))
     assert few > 10_000
     assert many / few <= 2.1
+
+
+def frozen_blocks(count: int) -> str:
+    block = "blocks: {b: {layers: [{conv: {filters: 4, kernel: 1}}, batch_norm]}}\nlayers:\n"
+    use = "  - b: {}\n    trainable: false\n"
+    return HEADER.replace("layers:\n", block) + use * count
+
+
+def split_channels(count: int) -> str:
+    lines = "        - [relu]\n" * count
+    return HEADER + (
+        f"  - conv: {{filters: {count}, kernel: 1}}\n"
+        f"  - parallel:\n      split: true\n      branches:\n{lines}"
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("spec", "size"),
+    [(flat_spec, 1_000), (frozen_blocks, 1_000), (split_channels, 200)],
+)
+def test_work_of_a_build_grows_no_faster_than_the_spec(
+    spec: Callable[[int], str], size: int, target: str
+) -> None:
+    def work(count: int) -> int:
+        checked = check_source(SourceFile("spec.yaml", spec(count)), {})
+        assert not checked.has_errors, checked.diagnostics
+        return calls(lambda: model_text(checked, target, None))
+
+    work(10)  # what is imported and remembered once is not counted
+    few, many = work(size), work(2 * size)
+    assert few > 10_000
+    assert many / few <= 2.2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.parity.harness import assert_same_network, check_text, run_both
+from tests.parity.hostile import HOSTILE, IMAGE, OPEN
 
 HEAD = "cnnspec: 1\nname: net\n"
-IMAGE = "input: {channels: 3, height: 16, width: 16}\n"
 
 SPECS = {
     "plain": IMAGE
@@ -315,15 +315,23 @@ layers:
   - conv: {filters: 4, kernel: 3, padding: 1}
     init: lecun_normal
 """,
+    **HOSTILE,
 }
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):  # type: ignore[no-untyped-def]
-    checked = {name: check_text(HEAD + text) for name, text in SPECS.items()}
+    texts = {**SPECS, **OPEN}
+    checked = {name: check_text(HEAD + text) for name, text in texts.items()}
     return run_both(checked, tmp_path_factory.mktemp("structures"))
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *SPECS,
+        *(pytest.param(name, marks=pytest.mark.xfail(strict=True)) for name in OPEN),
+    ],
+)
 def test_both_generated_models_are_the_checked_network(name, outcomes):  # type: ignore[no-untyped-def]
     assert_same_network(outcomes[name])

@@ -1,7 +1,8 @@
 """Runs generated PyTorch models: `python pytorch_side.py FOLDER`.
 
 For each FOLDER/NAME/pytorch/model.py: builds it on the meta device and for real, draws weights,
-running statistics and inputs, and writes shapes, counts, weights and outputs beside it.
+running statistics and inputs, and writes shapes, counts, weights and outputs beside it; and as
+`expected` what the graph itself comes to on them.
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from evaluator import evaluate
 from torch.utils.flop_counter import FlopCounterMode
 
 # Few sizes of the networks are as many: Keras 3.15 takes maps (N, 1, 1, 1) that are added to
@@ -53,6 +55,14 @@ def named(found):
     return found if isinstance(found, dict) else {"output": found}
 
 
+def alone(outputs):
+    """A single output is called `output`, whatever its name."""
+    if len(outputs) > 1:
+        return outputs
+    (value,) = outputs.values()
+    return {"output": value}
+
+
 def run(folder):
     facts = json.loads((folder / "facts.json").read_text())
     module = load(folder / "pytorch" / "model.py")
@@ -87,18 +97,38 @@ def save_values(build, facts, folder):
         draw_weights(model)
         drawn = draw_inputs(facts, rng)
         tensors = [torch.from_numpy(value) for value in drawn.values()]
-        state = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+        state = {k: v.clone() for k, v in model.state_dict().items()}
         found = named(model(*tensors))
         model.training = True  # heads answer, layers stay in evaluation
         with_heads = named(model(*tensors))
         trained = named(model.train()(*tensors))
     running = {k: v for k, v in model.state_dict().items() if "running_mean" in k}
+    graph = json.loads((folder / "graph.json").read_text())
+    exact = as_numbers(torch.float64, state, drawn)
+    save_evaluated("expected", graph, *exact, folder)
+    save_evaluated("rounded", graph, *as_numbers(torch.float32, state, drawn), folder)
+    moved = evaluate(graph, *exact, training=True)[1] if running else {}
+    np.savez(folder / "expected_running.npz", **({} if facts["random"] else moved))
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **drawn)
     np.savez(folder / "pytorch_outputs.npz", **found)
     np.savez(folder / "pytorch_training.npz", **with_heads)
     np.savez(folder / "pytorch_running.npz", **({} if facts["random"] else running))
     np.savez(folder / "pytorch_trained.npz", **trained)
+
+
+def as_numbers(kind, state, drawn):
+    """Weights and inputs in numbers of a kind."""
+    weights = {name: value.to(kind) for name, value in state.items()}
+    return weights, {n: torch.from_numpy(value).to(kind) for n, value in drawn.items()}
+
+
+def save_evaluated(side, graph, weights, inputs, folder):
+    """What the graph itself comes to, under the side's name."""
+    found, _ = evaluate(graph, weights, inputs)
+    served = {name: value for name, value in found.items() if name in graph["served"]}
+    np.savez(folder / f"{side}_outputs.npz", **alone(served))
+    np.savez(folder / f"{side}_training.npz", **alone(found))
 
 
 def main():
