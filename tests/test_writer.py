@@ -92,13 +92,54 @@ def test_an_edited_file_is_shown_and_overwritten_only_by_force(
     assert status == 1
     assert contents(program) == before
     assert "cnnspec did not write what is there" in output
-    if name != writer.RECORD:
-        assert "-# mine\n" in output
-        # Where the spec would not change the file, the edit still is not lost.
-        assert command(*arguments, input=LENET)[0] == 1
-        assert contents(program) == before
+    assert ("-# mine\n" in output) == (name != writer.RECORD)
     assert command(*arguments, "--force", input=changed)[0] == 0
     assert command(*arguments, "--check", input=changed)[0] == 0
+
+
+def test_an_edited_file_is_kept_while_the_spec_gives_the_same_text(
+    tmp_path: Path,
+) -> None:
+    program = build(LENET, "pytorch", tmp_path / "program")
+    edited = (program / "train.py").read_text() + "# mine\n"
+    (program / "train.py").write_text(edited)
+    arguments = ("build", "-", "--target", "pytorch", "-o", program)
+    kept = "; kept train.py, which you edited\n"
+    before = contents(program)
+    status, output = command(*arguments, input=LENET)
+    assert (status, output) == (0, f"{program}: nothing to change{kept}")
+    status, output = command(*arguments, "--check", input=LENET)
+    assert (status, output) == (0, f"{program}: as it would be written{kept}")
+    assert contents(program) == before
+    changed = LENET.replace("84", "85")
+    status, output = command(*arguments, input=changed)
+    wrote = f"{program}: wrote README.md, model.py, spec.yaml{kept}"
+    assert (status, output) == (0, wrote)
+    assert (program / "train.py").read_text() == edited
+    # It still counts as edited, and is a conflict once its own text changes.
+    status, output = command(*arguments, input=f"{changed}x-note: 1\n")
+    assert (status, output) == (0, f"{program}: wrote spec.yaml{kept}")
+    status, output = command(
+        *arguments, input=changed.replace("epochs: 15", "epochs: 16")
+    )
+    assert status == 1
+    assert "-# mine\n" in output
+    assert (program / "train.py").read_text() == edited
+    status, output = command(*arguments, "--force", input=changed)
+    assert (status, output) == (0, f"{program}: wrote spec.yaml, train.py\n")
+    assert "# mine" not in (program / "train.py").read_text()
+
+
+def test_a_file_that_a_program_has_no_more_goes_unless_it_was_edited(
+    tmp_path: Path,
+) -> None:
+    program = build(LENET, "pytorch", tmp_path / "program")
+    with open(program / "train.py", "a") as file:
+        file.write("# mine\n")
+    before = contents(program)
+    arguments = ("build", "-", "--target", "pytorch", "-o", program)
+    assert command(*arguments, input=UNTRAINABLE)[0] == 1
+    assert contents(program) == before
 
 
 def test_a_file_that_a_program_has_no_more_goes(tmp_path: Path) -> None:
@@ -155,7 +196,9 @@ def test_a_linked_file_in_the_folder_is_replaced_not_written_through(
     (program / "model.py").unlink()
     (program / "model.py").symlink_to(outside)
     arguments = ("build", "-", "--target", "keras", "-o", program)
-    assert command(*arguments, input=LENET)[0] == 1
+    assert command(*arguments, input=LENET)[0] == 0
+    assert (program / "model.py").is_symlink()
+    assert command(*arguments, input=LENET.replace("84", "85"))[0] == 1
     assert command(*arguments, "--force", input=LENET)[0] == 0
     assert outside.read_text() == "mine"
     assert not (program / "model.py").is_symlink()
@@ -262,7 +305,7 @@ def test_a_killed_build_is_made_good_by_the_next(at: int, tmp_path: Path) -> Non
         data = (program / name).read_bytes()
         assert data in (old[name], files[name].encode())
     state = writer.write_program(program, files)
-    assert state.edited == []
+    assert state.conflicts == state.kept == []
     assert set(contents(program)) == NAMES | {writer.RECORD, "mine.txt"}
     assert all((program / n).read_text() == text for n, text in files.items())
 

@@ -22,6 +22,9 @@ target_option = click.option(
     required=True,
     help="The framework of the program.",
 )
+force_option = click.option(
+    "--force", is_flag=True, help="Overwrite files that were edited."
+)
 
 
 @click.command()
@@ -37,7 +40,7 @@ target_option = click.option(
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if it differs.")
 @click.option("--diff", is_flag=True, help="As --check, and print the difference.")
-@click.option("--force", is_flag=True, help="Overwrite files that were edited.")
+@force_option
 @set_option
 def build(
     file: str,
@@ -50,8 +53,9 @@ def build(
 ) -> None:
     """Write the PyTorch or Keras program of a spec into a folder.
 
-    FILE may be `-` for standard input. What else is in the folder stays as it is. Files
-    that were edited are not overwritten: the difference is shown, and the exit status is 1.
+    FILE may be `-` for standard input. What else is in the folder stays as it is, and so do
+    files that you edited. Where the spec now gives another text for one of these, nothing is
+    written: the difference is shown, and the exit status is 1.
     """
     checked = check_file(file, overrides)
     files = make_program(checked, target, overrides)
@@ -60,7 +64,8 @@ def build(
         return
     state = write(output, files, force)
     names = [d.name for d in state.differences]
-    click.echo(f"{output}: {_wrote(names)}")
+    wrote = f"wrote {', '.join(names)}" if names else "nothing to change"
+    click.echo(f"{output}: {wrote}{kept(state)}")
 
 
 def make_program(
@@ -111,22 +116,28 @@ def report(checked: Checked) -> None:
 
 
 def write(folder: Path, files: dict[str, str], force: bool) -> State:
-    """Writes the program; ends the process where it can't (2), or where it was edited (1)."""
+    """Writes the program; ends the process where it can't (2) or may not (1)."""
     from cnnspec.emit.writer import Unwritable, diff, write_program
 
     try:
         state = write_program(folder, files, force)
     except Unwritable as error:
         fail(str(error), 2)
-    if state.edited and not force:
-        click.echo(diff(state.edited), nl=False)
-        names = ", ".join(d.name for d in state.edited)
+    if state.conflicts:
+        click.echo(diff(state.conflicts), nl=False)
+        names = ", ".join(d.name for d in state.conflicts)
         fail(
             f"{folder}: {names} would be overwritten, but cnnspec did not write what is "
             "there: move it, or take --force",
             1,
         )
     return state
+
+
+def kept(state: State) -> str:
+    """What to add to a line that says what was written."""
+    names = ", ".join(d.name for d in state.kept)
+    return f"; kept {names}, which you edited" if names else ""
 
 
 def fail(message: str, status: int) -> Any:
@@ -142,13 +153,9 @@ def _compare(folder: Path, files: dict[str, str], show: bool) -> None:
     except Unwritable as error:
         fail(str(error), 2)
     if not state.differences:
-        click.echo(f"{folder}: as it would be written")
+        click.echo(f"{folder}: as it would be written{kept(state)}")
         return
     if show:
         click.echo(diff(state.differences), nl=False)
     names = ", ".join(d.name for d in state.differences)
     fail(f"{folder} differs: {names}", 1)
-
-
-def _wrote(names: list[str]) -> str:
-    return f"wrote {', '.join(names)}" if names else "nothing to change"

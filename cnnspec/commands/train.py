@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,11 +13,20 @@ from typing import Any
 
 import click
 
-from cnnspec.commands.build import fail, make_program, report, target_option, write
+from cnnspec.commands.build import (
+    fail,
+    force_option,
+    kept,
+    make_program,
+    report,
+    target_option,
+    write,
+)
 from cnnspec.commands.options import set_option
 from cnnspec.compile import Checked, check_file
 
-MODULES = {"pytorch": "torch", "keras": "tensorflow"}
+# Packages whose module has another name.
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
 
 
 @click.command()
@@ -30,33 +40,31 @@ MODULES = {"pytorch": "torch", "keras": "tensorflow"}
     type=click.Path(path_type=Path),
     help="The folder of the program.  [default: runs/NAME-TARGET]",
 )
+@force_option
 @set_option
 def train(
     file: str,
     args: tuple[str, ...],
     target: str,
     output: Path | None,
+    force: bool,
     overrides: dict[str, Any],
 ) -> None:
     """Build the program of a spec, then run its training.
 
+    Files of the program that you edited are kept, as by `build`.
     ARGS, after `--`, go to the program: `-- --epochs 3 --seed 1`. The exit status is the
     program's.
     """
     checked = check_file(file, overrides)
     files = make_program(checked, target, overrides)
     _refuse_untrainable(checked)
-    if find_spec(MODULES[target]) is None:
-        fail(
-            f"{MODULES[target]} is not installed here: "
-            f"python -m pip install 'cnnspec[{target}]'",
-            2,
-        )
     assert checked.spec is not None
     folder = output or Path("runs") / f"{checked.spec.name}-{target}"
-    write(folder, files, force=False)
-    click.echo(f"program: {folder}")
+    state = write(folder, files, force)
+    click.echo(f"program: {folder}{kept(state)}")
     sys.stdout.flush()
+    _refuse_missing_packages(folder, files["requirements.txt"])
     sys.exit(run([sys.executable, str(folder / "train.py"), *args]))
 
 
@@ -81,6 +89,19 @@ def _refuse_untrainable(checked: Checked) -> None:
     ]
     report(checked)
     sys.exit(1)
+
+
+def _refuse_missing_packages(folder: Path, requirements: str) -> None:
+    names = [line.partition(">=")[0] for line in requirements.splitlines()]
+    missing = [name for name in names if find_spec(MODULES.get(name, name)) is None]
+    if missing:
+        file = shlex.quote(str(folder / "requirements.txt"))
+        verb = "is" if len(missing) == 1 else "are"
+        fail(
+            f"{', '.join(missing)} {verb} not installed here: "
+            f"python -m pip install -r {file}",
+            2,
+        )
 
 
 def run(command: list[str]) -> int:

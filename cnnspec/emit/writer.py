@@ -2,8 +2,9 @@
 
 A new folder is made under another name beside its place and renamed. In a folder that is
 there, files are replaced one by one from a whole copy inside it; where one can't be, all
-are put back. A hidden file keeps the SHA-256 of what was written: what differs from it was
-edited, and is not overwritten. Nothing else in the folder is read or touched.
+are put back. A hidden file keeps the SHA-256 of what was generated last: a file that differs
+from it was edited. It is kept while its generated text stays the same, and a conflict where
+that changed too: then nothing is written. Nothing else in the folder is read or touched.
 """
 
 from __future__ import annotations
@@ -42,11 +43,14 @@ class State(NamedTuple):
 
     Args:
         differences: files that would change.
-        edited: those of them that were not written by cnnspec, or changed since.
+        conflicts: those of them that were not written by cnnspec, or were edited since, and
+            whose generated text is new.
+        kept: files that were edited, and whose generated text is that of the last time.
     """
 
     differences: list[Difference]
-    edited: list[Difference]
+    conflicts: list[Difference]
+    kept: list[Difference]
 
 
 def compare(folder: Path, files: dict[str, str]) -> State:
@@ -66,10 +70,9 @@ def write_program(folder: Path, files: dict[str, str], force: bool = False) -> S
 
     Args:
         folder: made where it is not there, with the folders above it.
-        force: overwrite edited files, too.
+        force: overwrite edited files, too; then nothing is kept or a conflict.
 
-    Returns: what the folder held before. Where something in it was edited and `force` is not
-        given, nothing was written.
+    Returns: what the folder held before. Where there are conflicts, nothing was written.
 
     Raises: Unwritable.
     """
@@ -79,10 +82,12 @@ def write_program(folder: Path, files: dict[str, str], force: bool = False) -> S
             folder.parent.mkdir(parents=True, exist_ok=True)
             if _create(folder, files):
                 added = [Difference(n, None, t.encode()) for n, t in files.items()]
-                return State(added, [])
+                return State(added, [], [])
         with _locked(folder):
             state = _compare(folder, files)
-            if force or not state.edited:
+            if force:
+                state = State([*state.differences, *state.kept], [], [])
+            if not state.conflicts:
                 _clean(folder)
                 _replace(folder, files, state.differences)
             return state
@@ -128,8 +133,7 @@ def _reason(error: Exception) -> str:
 
 def _compare(folder: Path, files: dict[str, str]) -> State:
     written = _recorded(folder)
-    found = []
-    edited = []
+    state = State([], [], [])
     for name in sorted(files.keys() | written.keys()):
         path = folder / name
         is_link = path.is_symlink()
@@ -143,10 +147,16 @@ def _compare(folder: Path, files: dict[str, str]) -> State:
         new = files[name].encode() if name in files else None
         if old == new:
             continue
-        found.append(Difference(name, old, new))
-        if old is not None and (is_link or _digest(old) not in written.get(name, ())):
-            edited.append(found[-1])
-    return State(found, edited)
+        difference = Difference(name, old, new)
+        last = written.get(name, ())
+        edited = old is not None and (is_link or _digest(old) not in last)
+        if edited and new is not None and _digest(new) in last:
+            state.kept.append(difference)
+            continue
+        state.differences.append(difference)
+        if edited:
+            state.conflicts.append(difference)
+    return state
 
 
 def _recorded(folder: Path) -> dict[str, list[str]]:
