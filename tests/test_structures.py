@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.parity.harness import assert_same_network, check_text, run_both
-from tests.parity.hostile import HOSTILE, IMAGE, OPEN
+from tests.parity.hostile import HOSTILE, IMAGE
 
 HEAD = "cnnspec: 1\nname: net\n"
 
@@ -321,17 +321,10 @@ layers:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):  # type: ignore[no-untyped-def]
-    texts = {**SPECS, **OPEN}
-    checked = {name: check_text(HEAD + text) for name, text in texts.items()}
+    checked = {name: check_text(HEAD + text) for name, text in SPECS.items()}
     return run_both(checked, tmp_path_factory.mktemp("structures"))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *SPECS,
-        *(pytest.param(name, marks=pytest.mark.xfail(strict=True)) for name in OPEN),
-    ],
-)
+@pytest.mark.parametrize("name", SPECS)
 def test_both_generated_models_are_the_checked_network(name, outcomes):  # type: ignore[no-untyped-def]
     assert_same_network(outcomes[name])

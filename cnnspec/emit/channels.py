@@ -6,6 +6,8 @@ safe: what is no candidate becomes a literal or an extra argument.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.algebra import substitute
@@ -19,6 +21,7 @@ from cnnspec.expressions import (
     Literal,
     Name,
     names,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from cnnspec.spec import Operation, Use
 
 MOST = 4  # candidates kept at a time
+LARGEST = 30  # nodes of a candidate; nobody wants to read a larger one
 SIZED_BY = ("filters", "units")  # fields that give an operation's output channels
 IN_CHANNELS = Name("in_channels")
 INDEX = Name("index")
@@ -46,7 +50,7 @@ def of_operation(
 def merged(inputs: list[list[Expr]]) -> list[Expr]:
     """Candidates for a merge: any input's (a sum, a product), or their sum (a concatenation)."""
     found = [expr for candidates in inputs for expr in candidates]
-    if len(inputs) > 1 and all(inputs):
+    if 1 < len(inputs) <= LARGEST and all(inputs):
         total = inputs[0][0]
         for candidates in inputs[1:]:
             total = Binary("+", total, candidates[0])
@@ -76,7 +80,7 @@ def of_use(
         for channels in flow or [IN_CHANNELS]:
             known = {**values, "in_channels": channels}
             if names(candidate) <= set(known):
-                found.append(substitute(candidate, known))
+                found += _built(partial(substitute, candidate, known))
     return found
 
 
@@ -109,10 +113,9 @@ def valid(
     scopes = [occurrence.values for occurrence in occurrences]
     found: dict[Expr, None] = {}
     for candidate in candidates:
-        try:
-            simple = definition.simplified(candidate)
-        except ExpressionError:
+        if not _is_modest(candidate):
             continue
+        simple = definition.simplified(candidate)
         if simple not in found and holds(simple, wanted, scopes):
             found[simple] = None
             if len(found) == MOST:
@@ -153,12 +156,28 @@ def _grown(
             growth = definition.simplified(Binary("-", last, first))
             if "index" not in names(growth) and growth != Literal(0):
                 sum_ = Binary("+", first, Binary("*", times, growth))
-                found.append(definition.simplified(sum_))
+                found += _built(partial(definition.simplified, sum_))
     return found
 
 
 def _at_index(definition: Definition, exprs: list[Expr], index: Expr) -> list[Expr]:
-    return [definition.simplified(substitute(e, {"index": index})) for e in exprs]
+    def at(expr: Expr) -> Expr:
+        return definition.simplified(substitute(expr, {"index": index}))
+
+    return [made for expr in exprs for made in _built(partial(at, expr))]
+
+
+def _built(make: Callable[[], Expr]) -> list[Expr]:
+    """The expression; nothing where it is too large to be of use."""
+    try:
+        expr = make()
+    except ExpressionError:
+        return []
+    return [expr] if _is_modest(expr) else []
+
+
+def _is_modest(expr: Expr) -> bool:
+    return not any(count > LARGEST for count, _ in enumerate(walk(expr), start=1))
 
 
 def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
@@ -174,5 +193,8 @@ def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
 
 def parts(definition: Definition, entering: list[Expr], count: int) -> list[Expr]:
     """Candidates for equal parts of the channels."""
-    divisor = Literal(count)
-    return [definition.simplified(Binary("//", expr, divisor)) for expr in entering]
+    found = []
+    for expr in entering:
+        part = Binary("//", expr, Literal(count))
+        found += _built(partial(definition.simplified, part))
+    return found

@@ -17,7 +17,7 @@ from cnnspec.emit.render import Value, holds, used_names
 from cnnspec.emit.site import Inexpressible, Instance, Site
 from cnnspec.emit.statements import Assign, For, If, Statement
 from cnnspec.emit.writing import Writing
-from cnnspec.expressions import Expr, Literal
+from cnnspec.expressions import Expr, Literal, names
 from cnnspec.spec import (
     Body,
     Entry,
@@ -112,6 +112,8 @@ class Walk(Writing):
             candidates = output.channels + flow.channels
             if entry.repeat is not None and kept:
                 candidates = self.after_repeat(entry, flow, kept) + candidates
+                # `index` is the rounds' own: it means nothing, or another, behind them.
+                candidates = [e for e in candidates if "index" not in names(e)]
                 occurrences = [o for o in occurrences if _ends(o)]
             valid = self.valid(candidates, occurrences)
             output = output._replace(

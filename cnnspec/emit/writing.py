@@ -49,7 +49,7 @@ class Writing(Target):
         self.around: list[Loop | Condition] = []
         self.variables: dict[object, str] = {}
         self.outside = outside
-        self.live = {entry.name for entry in entries_of(definition.body)}
+        self.live = {entry.name for entry in entries_of(definition.body)} | outside
         if definition.block is not None:
             self.live |= {*definition.block.args, *definition.block.let}
         else:

@@ -277,39 +277,6 @@ blocks: {top: {layers: [global_avg_pool, {dense: {units: 4}}, softmax]}}
 layers: [top]
 train: {loss: cross_entropy}
 """,
-}
-
-# What a target still gets wrong: move a spec up as soon as it is right.
-OPEN = {
-    "argument_named_like_a_block": IMAGE
-    + """
-blocks:
-  inner: {args: {width: ~}, layers: [{conv: {filters: $width, kernel: 1}}]}
-  outer:
-    args: {inner: 4}
-    layers:
-      - inner: {width: $inner}
-        name: first
-      - conv: {filters: $(inner * 2), kernel: 1}
-layers:
-  - outer
-  - outer: {inner: 6}
-""",
-    "local_named_like_a_block": IMAGE
-    + """
-blocks:
-  inner: {args: {width: ~}, layers: [{conv: {filters: $width, kernel: 1}}]}
-  outer:
-    args: {width: 4}
-    let: {inner: $(width * 2)}
-    layers:
-      - inner: {width: $inner}
-        name: first
-      - conv: {filters: $(inner + 1), kernel: 1}
-layers:
-  - outer
-  - outer: {width: 3}
-""",
     "block_named_like_the_variable_of_a_shortcut": IMAGE
     + """
 blocks: {shortcut: {args: {width: ~}, layers: [{conv: {filters: $width, kernel: 1}}]}}
