@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,6 @@ from cnnspec.training import LOSSES
 from tests.programs import (
     ROOT,
     TARGETS,
-    build,
     command,
     contents,
     files_of,
@@ -286,7 +284,14 @@ def test_what_cannot_be_trained_yet_is_built_without_training(
     reason: str, target: str, tmp_path: Path
 ) -> None:
     text = "cnnspec: 1\nname: example\n" + UNTRAINABLE[reason]
-    program = build(text, target, tmp_path / "program")
+    program = tmp_path / "program"
+    status, output = command(
+        "build", "-", "--target", target, "-o", program, input=text
+    )
+    assert status == 0
+    assert output.endswith(
+        f"no train.py: this network can't be trained yet, because {reason} (CS520)\n"
+    )
     names = {"README.md", "model.py", "requirements.txt", "spec.yaml"}
     assert set(contents(program)) == names | {writer.RECORD}
     assert f"because {reason}" in " ".join((program / "README.md").read_text().split())
@@ -397,26 +402,53 @@ def test_train_builds_and_runs_the_program_in_its_own_process(
         assert "--epochs and --batch-size start at 1" in wrong.stderr
 
 
-def test_an_interrupt_ends_training_and_cnnspec_quietly(tmp_path: Path) -> None:
-    """As Ctrl-C does: the whole process group gets the signal."""
-    line = [
-        *(sys.executable, "-c", "from cnnspec.cli import main; main()"),
-        *("train", str(spec_file("lenet5_modern")), "--target", "pytorch"),
-        *("-o", "program", "--", "--epochs", "1000"),
-    ]
-    process = subprocess.Popen(
-        line,
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+def test_train_names_the_requirements_of_a_program_whose_packages_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "cnnspec.commands.train.find_spec",
+        lambda name: None if name in ("torch", "PIL") else name,
     )
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("epoch"):
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT
-    assert "cnnspec" not in errors
+    folder = tmp_path / "my program"
+    arguments = ("train", "-", "--target", "pytorch", "-o", folder)
+    status, output = command(*arguments, input=LENET)
+    assert status == 2
+    assert (
+        "error: pillow, torch are not installed here: python -m pip install -r "
+        f"'{folder / 'requirements.txt'}'\n"
+    ) in output
+
+
+SMALL = """\
+cnnspec: 1
+name: small
+input: {channels: 1, height: 8, width: 8}
+layers:
+  - flatten
+  - dense: {units: 10}
+"""
+CHOICES = {
+    SMALL: "data: digits: the spec names none\n",
+    SMALL.replace(
+        "10", "12"
+    ): "data: synthetic: the network has 12 outputs, digits has 10 classes\n",
+    SMALL.replace(
+        "channels: 1", "channels: 2"
+    ): "data: synthetic: the network takes an "
+    "image of 2x8x8, digits are images of 1 or 3 channels\n",
+    f"{SMALL}data: {{source: synthetic}}\n": "",
+}
+
+
+@pytest.mark.parametrize("text", CHOICES)
+def test_a_build_says_what_data_it_chose_and_why(text: str, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    status, output = command(
+        "build", "-", "--target", "keras", "-o", program, input=text
+    )
+    assert status == 0
+    assert output.split("train.py\n", 1)[1] == CHOICES[text]
+    source = "digits" if "digits: the" in CHOICES[text] else "synthetic"
+    words = {"digits": "scikit-learn's digits", "synthetic": "synthetic patterns"}
+    none = " (the spec names none)" if "data:" not in text else ""
+    assert f'SOURCE = "{words[source]}{none}"' in (program / "data.py").read_text()

@@ -25,7 +25,8 @@ LENET = spec_file("lenet5_modern").read_text()
 SEEDS = range(5)
 # Drawing takes most of the time of a network as small as LeNet: one run draws is enough.
 NO_PICTURE = (
-    "from matplotlib.figure import Figure; Figure.savefig = lambda *a, **k: None"
+    "from matplotlib.figure import Figure; "
+    "Figure.savefig = lambda figure, path, **k: path.touch()"
 )
 
 
@@ -76,10 +77,11 @@ def test_predict_names_the_digit_on_an_image(target: str, tmp_path: Path) -> Non
     files = sorted(path for path in (tmp_path / "images").rglob("*.png"))
     names = tuple(str(path.relative_to(tmp_path)) for path in files)
     absent = "cuda" if target == "pytorch" else "gpu"
-    early, no_device, trained, predicted, broken, missing = run(
+    early, no_device, seed, trained, predicted, broken, missing = run(
         [
             Job(program, "predict.py", names),
             Job(program, "train.py", ("--device", absent)),
+            Job(program, "train.py", ("--seed", str(2**32))),
             Job(program, "train.py", ("--epochs", "6")),
             Job(program, "predict.py", names),
             Job(program, "predict.py", ("broken.png",)),
@@ -89,7 +91,16 @@ def test_predict_names_the_digit_on_an_image(target: str, tmp_path: Path) -> Non
     )
     assert "run train.py first" in early.status
     assert re.fullmatch(r"error: .* finds no (GPU|cuda device) here", no_device.status)
+    assert seed.status == 2
+    assert "--seed is from 0 to 2^32 - 1" in seed.printed
     assert trained.status == predicted.status == 0
+    rows = metrics(program / "run")
+    best = min(rows, key=lambda row: row["val_loss"])
+    assert (
+        f"best epoch {best['epoch']:.0f}: validation loss {best['val_loss']:.4f}, "
+        f"accuracy {best['val_accuracy']:.2%} (best.safetensors)\n"
+        f"final validation accuracy {rows[-1]['val_accuracy']:.2%}; "
+    ) in trained.printed
     lines = predicted.printed.splitlines()
     assert lines[::6] == list(names)
     likeliest = [line.split()[1] for line in lines[1::6]]
@@ -181,11 +192,21 @@ def test_every_source_and_loss_trains(target: str, tmp_path: Path) -> None:
     programs = {name: build(specs[name], target, tmp_path / name) for name in specs}
     jobs = [Job(programs[name], "train.py", before=NO_PICTURE) for name in specs]
     jobs.append(Job(programs["numbers"], "predict.py", ("sample.npy",)))
-    *_, predicted = finish(jobs, tmp_path)
+    for name in ("labels", "halves"):
+        jobs.append(Job(programs[name], "data.py", ("--sample", "one.npy")))
+        jobs.append(Job(programs[name], "predict.py", ("one.npy",)))
+    *trained, predicted, array, outputs, pattern, sides = finish(jobs, tmp_path)
+    assert array.startswith("one.npy: [")
+    assert pattern.startswith("one.npy: class ")
+    assert outputs.startswith("one.npy\n")
+    assert sides.startswith("one.npy\n")
+    assert trained[0].startswith("data: arrays in vectors.npz\n")
+    assert "  mean absolute error 0.0" in trained[0]
+    assert trained[3].startswith("data: synthetic patterns\n")
     for name, program in programs.items():
         last = metrics(program / "run")[-1]
         if name == "numbers":
-            assert last["val_error"] < 0.1
+            assert last["val_mean_absolute_error"] < 0.1
         else:
             assert last["val_accuracy"] > 0.9, name
     path, *values = predicted.splitlines()
@@ -204,17 +225,27 @@ def test_folders_of_images_train_and_a_broken_image_is_named(
     write_digits(tmp_path / "images")
     broken = tmp_path / "images" / "3" / "cut.png"
     spoil = f"open({str(broken)!r}, 'wb').write(open({str(broken.with_name('3.png'))!r}, 'rb').read()[:60])"
-    trained, predicted, refused = run(
+    empty = "from pathlib import Path; Path('images/cats').mkdir()"
+    hidden = "from pathlib import Path; Path('images/9').rename('images/.9')"
+    trained, predicted, refused, more, fewer = run(
         [
             Job(program, "train.py"),
             Job(program, "predict.py", ("images/7/7.png",)),
             Job(program, "train.py", before=spoil),
+            Job(program, "train.py", before=empty),
+            Job(program, "train.py", before=hidden),
         ],
         tmp_path,
     )
     assert trained.status == predicted.status == 0, (trained, predicted)
+    assert trained.printed.startswith("data: images in images\n")
     assert "32 training and 8 validation samples" in trained.printed
     assert predicted.printed.startswith("images/7/7.png\n")
+    assert more.status == (
+        "error: images has 11 classes, the model 10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "
+        "cats (no images)\nend the network with `units: 10`, or change the folders"
+    )
+    assert fewer.status == "error: there are no images in images/cats"
     assert "1 of 41 images are unusable:\n  images/3/cut.png: " in refused.status
     assert (program / "run" / "best.safetensors").exists()
     assert len(list((program / "cache").iterdir())) == 1
@@ -227,8 +258,15 @@ def test_both_targets_prepare_the_same_data(tmp_path: Path) -> None:
         Job(build(text, target, tmp_path / target), "data.py", ("--seed", "5"))
         for target in TARGETS
     ]
-    first, second = finish(jobs, tmp_path)
+    jobs.append(Job(jobs[0].folder, "data.py", ("--sample", "sample.png")))
+    jobs.append(Job(jobs[0].folder, "train.py", ("--epochs", "1"), NO_PICTURE))
+    jobs.append(Job(jobs[0].folder, "predict.py", ("sample.png",)))
+    first, second, sample, _, predicted = finish(jobs, tmp_path)
     assert first == second
+    assert re.fullmatch(r"sample\.png: class \d\n", sample)
+    with Image.open(tmp_path / "sample.png") as image:
+        assert (image.mode, image.size) == ("L", (28, 28))
+    assert predicted.startswith("sample.png\n")
     assert [line.split()[0] for line in first.splitlines()] == [
         "x",
         "y",

@@ -66,6 +66,8 @@ def build(
     names = [d.name for d in state.differences]
     wrote = f"wrote {', '.join(names)}" if names else "nothing to change"
     click.echo(f"{output}: {wrote}{kept(state)}")
+    for line in remarks(checked):
+        click.echo(line)
 
 
 def make_program(
@@ -85,6 +87,37 @@ def make_program(
     if checked.has_errors:
         sys.exit(1)
     return files
+
+
+def remarks(checked: Checked) -> list[str]:
+    """What a spec without errors leaves open: its data, or whether it can be trained."""
+    from cnnspec.datasets import CLASSES_OF_DIGITS
+    from cnnspec.shapes import describe
+    from cnnspec.training import only_input, only_output, takes_images, untrainable
+
+    spec, graph = checked.spec, checked.graph
+    assert spec is not None and graph is not None
+    reason = untrainable(graph)
+    if reason is not None:
+        return [
+            f"no train.py: this network can't be trained yet, because {reason} (CS520)"
+        ]
+    if spec.data is not None:
+        return []
+    given, made = only_input(graph), only_output(graph)
+    assert given is not None and made is not None
+    if not takes_images(given):
+        return [
+            f"data: synthetic: the network takes {describe(given)}, digits are images of "
+            "1 or 3 channels"
+        ]
+    if made.elements != CLASSES_OF_DIGITS:
+        outputs = f"{made.elements} output{'s' if made.elements != 1 else ''}"
+        return [
+            f"data: synthetic: the network has {outputs}, digits has "
+            f"{CLASSES_OF_DIGITS} classes"
+        ]
+    return ["data: digits: the spec names none"]
 
 
 def refuse(checked: Checked, fault: Any) -> None:

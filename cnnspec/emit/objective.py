@@ -30,8 +30,8 @@ class Objective(NamedTuple):
 
     @property
     def metric(self) -> str:
-        """`error`: the mean absolute difference."""
-        return "error" if self.regression else "accuracy"
+        """As a column of metrics.csv says it."""
+        return "mean_absolute_error" if self.regression else "accuracy"
 
     @property
     def metric_sum(self) -> str:

@@ -192,6 +192,7 @@ def _context(
             docstring(_predicts(samples.images, samples.classes, goal), 0)
         ),
         "data_names": _data_names(data, goal),
+        "source_words": _source_words(data, spec),
         **_goal_context(goal),
         **_files_context(samples.images),
         **samples._asdict(),
@@ -222,8 +223,16 @@ def _data_names(data: DataSource, goal: Objective) -> str:
     names += ["MEAN"] if normalized else []
     names += ["PATH"] if "path" in data.values else []
     names += ["SEED"]
+    names += ["SOURCE"] if "path" not in data.values else []
     names += ["STD"] if normalized else []
     return ", ".join([*names, "Dataset", "batches", "load", "shuffle"])
+
+
+def _source_words(data: DataSource, spec: Spec) -> str:
+    """What train.py says of data that are no files; empty of others."""
+    words = {"digits": "scikit-learn's digits", "synthetic": "synthetic patterns"}
+    default = " (the spec names none)" if spec.data is None else ""
+    return words.get(data.values["source"], "") + default
 
 
 def _goal_context(goal: Objective) -> Context:
@@ -233,6 +242,7 @@ def _goal_context(goal: Objective) -> Context:
         "regression": goal.regression,
         "outputs": goal.outputs,
         "metric": goal.metric,
+        "metric_words": goal.metric.replace("_", " "),
         "metric_sum": goal.metric_sum,
         "metric_format": goal.metric_format,
         "score_format": "9.4f" if goal.outputs == "outputs" else "9.2%",

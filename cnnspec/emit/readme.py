@@ -38,7 +38,7 @@ class Readme(NamedTuple):
     untrainable: str
     requirements: list[str]
     data_needed: str = ""
-    tree: bool = False
+    tree: str = ""  # the folder whose tree is shown
     train_command: str = ""
     training: str = ""
     fit: str = ""
@@ -80,11 +80,11 @@ def program_readme(
         "",
         requirements(PACKAGES[target] | _packages(samples)),
         paragraph(_data_needed(data, samples, goal)),
-        isinstance(data, ImageFolder),
+        _tree(data),
         _train_command(data),
         paragraph(_training(data)),
         paragraph(_fit(model, goal)) if target == "keras" else "",
-        "photo.jpg" if samples.images else "sample.npy",
+        "sample.png" if samples.images else "sample.npy",
         paragraph(_prediction(samples, goal)),
     )
 
@@ -143,12 +143,21 @@ def _data_needed(data: DataSource, samples: Samples, goal: Objective) -> str:
     )
 
 
+def _plain_path(data: DataSource) -> str:
+    """The path, if it can stand in a block of code: what is no plain line could end it."""
+    path: str = data.values.get("path", "")
+    return path if path.isprintable() and not path.startswith("-") else ""
+
+
+def _tree(data: DataSource) -> str:
+    if not isinstance(data, ImageFolder):
+        return ""
+    return _plain_path(data).rstrip("/") or "images"
+
+
 def _train_command(data: DataSource) -> str:
-    path = data.values.get("path")
-    # What is no plain line could end the block that it stands in.
-    if path is None or not path.isprintable() or path.startswith("-"):
-        return "python train.py"
-    return f"python train.py --data {shlex.quote(path)}"
+    path = _plain_path(data)
+    return f"python train.py --data {shlex.quote(path)}" if path else "python train.py"
 
 
 def _training(data: DataSource) -> str:
@@ -159,6 +168,8 @@ def _training(data: DataSource) -> str:
         "`--epochs`, `--batch-size`, `--seed`, `--device` and `--output` do what `--help` "
         "says. The settings of the spec stand at the top of `data.py` and `train.py`."
     )
+    if "path" in data.values:
+        options = f"`--data` is relative to where the program is started; {options}"
     if isinstance(data, ImageFolder):
         done = (
             "stretched" if data.fit == "stretch" else "cropped to its centre, resized"
@@ -179,8 +190,15 @@ def _fit(model: str, goal: Objective) -> str:
 
 
 def _prediction(samples: Samples, goal: Objective) -> str:
-    if goal.regression:
-        return "prints the outputs for each sample, by `run/best.safetensors`."
     five = "five likeliest" if samples.classes >= 5 else "likeliest"
     numbers = "scores" if goal.loss == "mean_squared_error" else "probabilities"
-    return f"prints the {five} classes and their {numbers}, by `run/best.safetensors`."
+    what = f"the {five} classes and their {numbers}"
+    if goal.regression:
+        what = "its outputs"
+    text = (
+        "The first line writes a sample of the validation data and says what it is, the "
+        f"second prints {what}, by `run/best.safetensors`."
+    )
+    if samples.source == "digits":
+        text += " The digits are light on dark: so must an image of your own be."
+    return text

@@ -61,21 +61,31 @@ def find_images(root: Path) -> tuple[list[str], list[Path], list[int]]:
         sys.exit(f"error: there is no folder {root}: name another with --data")
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     folders = [folder for folder in folders if not folder.name.startswith(".")]
-    if len(folders) != CLASSES:
-        sys.exit(f"error: {root} has {len(folders)} classes, the model {CLASSES}")
-    files, labels = [], []
-    for label, folder in enumerate(folders):
-        found = [
-            path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        ]
-        if not found:
-            sys.exit(f"error: there are no images in {folder}")
-        files += found
-        labels += [label] * len(found)
-    return [folder.name for folder in folders], files, labels
+    found = {folder.name: images_in(folder) for folder in folders}
+    full = [name for name, images in found.items() if images]
+    if len(found) != CLASSES:
+        names = (name if found[name] else f"{name} (no images)" for name in found)
+        sys.exit(
+            f"error: {root} has {len(found)} classes, the model {CLASSES}: "
+            f"{', '.join(names)}\n"
+            f"end the network with `units: {len(full)}`, or change the folders"
+        )
+    if len(full) != CLASSES:
+        empty = ", ".join(str(root / name) for name in found if not found[name])
+        sys.exit(f"error: there are no images in {empty}")
+    files = [path for images in found.values() for path in images]
+    labels = [label for label, name in enumerate(found) for _ in found[name]]
+    return list(found), files, labels
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files below a folder, sorted; what is hidden is skipped."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def cached(root: Path, files: list[Path]) -> Path:
@@ -185,12 +195,28 @@ def fingerprint(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def write_sample(data: Dataset, path: Path) -> None:
+    """Writes the first validation sample as a file that predict.py reads."""
+    index = data.validation[0]
+    try:
+        Image.fromarray(data.x[index]).save(path)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {path}: {error}")
+    print(f"{path}: class {data.classes[data.y[index]]}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=PATH, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    parser.add_argument("--sample", type=Path, help="write a validation sample there")
     args = parser.parse_args()
+    if args.seed < 0:
+        parser.error("--seed starts at 0")
     data = load(args.data, args.seed)
+    if args.sample:
+        write_sample(data, args.sample)
+        return
     for name in ("x", "y", "train", "validation"):
         array = getattr(data, name)
         print(f"{name:10} {array.dtype} {array.shape} {fingerprint(array)}")

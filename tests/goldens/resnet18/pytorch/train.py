@@ -8,8 +8,11 @@ import csv
 import json
 import math
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +51,35 @@ class Epoch(NamedTuple):
 
 def main() -> None:
     args = parse_arguments()
+    history: list[Epoch] = []
+    try:
+        train_model(args, history)
+    except KeyboardInterrupt:
+        print(stopped(history, args.output))
+        sys.exit(130)  # as a shell says it of Ctrl-C
+    best, last = best_of(history), history[-1]
+    print(
+        f"best epoch {best.epoch}: validation loss {best.val_loss:.4f}, "
+        f"accuracy {best.val_accuracy:.2%} (best.safetensors)"
+    )
+    print(
+        f"final validation accuracy {last.val_accuracy:.2%}; "
+        f"weights, metrics and curves are in {args.output.resolve()}"
+    )
+
+
+def stopped(history: list[Epoch], output: Path) -> str:
+    if not history:
+        return "stopped before the end of epoch 1; nothing was saved"
+    last, best = history[-1].epoch, best_of(history).epoch
+    where = f"best weights (epoch {best}) are in {output.resolve()}"
+    return f"stopped after epoch {last}; {where}"
+
+
+def train_model(args: argparse.Namespace, history: list[Epoch]) -> None:
+    """Trains and records epoch by epoch; each is added to `history` when it is done."""
     device = pick_device(args.device)
+    print(f"data: images in {args.data}", flush=True)
     data = load(args.data, args.seed)
     torch.manual_seed(args.seed)
     model = Resnet18().to(device)
@@ -63,7 +94,6 @@ def main() -> None:
     print(f"{NAME}: {parameters:,} parameters on {device}; {sizes}", flush=True)
 
     args.output.mkdir(parents=True, exist_ok=True)
-    history: list[Epoch] = []
     samples = args.epochs * (len(data.train) + len(data.validation))
     with tqdm(total=samples, unit=" samples", leave=False, disable=None) as bar:
         for epoch in range(1, args.epochs + 1):
@@ -78,12 +108,11 @@ def main() -> None:
                     f"error: loss or weights are not finite after epoch {epoch}, which is "
                     f"not saved: lower the learning rate of {LEARNING_RATE}"
                 )
-            history.append(Epoch(epoch, *train, *val, time.perf_counter() - start))
-            record(history, model, data.classes, args.output)
+            with interrupts_held():
+                history.append(Epoch(epoch, *train, *val, time.perf_counter() - start))
+                record(history, model, data.classes, args.output)
             with tqdm.external_write_mode():
                 print(describe(history[-1], args.epochs), flush=True)
-    print(f"final validation accuracy {history[-1].val_accuracy:.2%}", end="; ")
-    print(f"weights, metrics and curves are in {args.output.resolve()}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -98,8 +127,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", default=PATH, help="folder that holds one folder of images per class")
     add("--output", type=Path, default=OUTPUT, help="folder for weights and metrics")
     args = parser.parse_args()
-    if args.epochs < 1 or args.batch_size < 1 or args.seed < 0:
-        parser.error("--epochs and --batch-size start at 1, --seed at 0")
+    if args.epochs < 1 or args.batch_size < 1:
+        parser.error("--epochs and --batch-size start at 1")
+    if not 0 <= args.seed < 2**32:
+        parser.error("--seed is from 0 to 2^32 - 1")
     return args
 
 
@@ -164,18 +195,43 @@ def record(
 ) -> None:
     """Saves the last epoch's weights, the best by validation loss, metrics, curves."""
     save_weights(model, classes, output / "last.safetensors")
-    if history[-1].val_loss <= min(row.val_loss for row in history):
+    if best_of(history) is history[-1]:
         save_weights(model, classes, output / "best.safetensors")
-    with open(output / "metrics.csv", "w", newline="") as file:
+    with whole(output / "metrics.csv") as path, open(path, "w", newline="") as file:
         csv.writer(file).writerows([Epoch._fields, *history])
     draw_curves(history, output / "curves.png")
 
 
 def save_weights(model: nn.Module, classes: list[str], path: Path) -> None:
     """Writes a safetensors file, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
     metadata = {"classes": json.dumps(classes)}
-    temporary.write_bytes(save(model.state_dict(), metadata))
+    with whole(path) as temporary:
+        temporary.write_bytes(save(model.state_dict(), metadata))
+
+
+def best_of(history: list[Epoch]) -> Epoch:
+    """The epoch whose weights are the best by validation loss; of equals, the last."""
+    return min(reversed(history), key=lambda row: row.val_loss)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Lets Ctrl-C wait for the end of a block, so that all files are of one epoch."""
+    held: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives another path to write to, which takes this one's place when it is written."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    yield temporary
     os.replace(temporary, path)
 
 
@@ -183,8 +239,9 @@ def draw_curves(history: list[Epoch], path: Path) -> None:
     """Loss and accuracy by epoch, of training and validation."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     epochs = [row.epoch for row in history]
-    best = min(history, key=lambda row: row.val_loss).epoch
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    best = best_of(history).epoch
+    metrics = ("loss", "accuracy")
+    for axes, metric in zip(figure.subplots(1, 2), metrics, strict=True):
         for part, label in (("train", "training"), ("val", "validation")):
             values = [getattr(row, f"{part}_{metric}") for row in history]
             axes.plot(epochs, values, marker=".", label=label)
@@ -196,14 +253,17 @@ def draw_curves(history: list[Epoch], path: Path) -> None:
         axes.legend(frameon=False)
     figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1))
     figure.suptitle(NAME)
-    figure.savefig(path, dpi=120)
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
 
 
 def describe(row: Epoch, epochs: int) -> str:
     return (
         f"epoch {row.epoch:{len(str(epochs))}}/{epochs}"
-        f"  loss {row.train_loss:.4f}  accuracy {row.train_accuracy:.2%}"
-        f"  validation loss {row.val_loss:.4f}  accuracy {row.val_accuracy:.2%}"
+        f"  loss {row.train_loss:.4f}"
+        f"  accuracy {row.train_accuracy:.2%}"
+        f"  validation loss {row.val_loss:.4f}"
+        f"  accuracy {row.val_accuracy:.2%}"
         f"  {row.seconds:.1f} s"
     )
 
