@@ -125,10 +125,6 @@ def imported(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a Keras block's parameters and branches may be named like blocks",
-)
 def test_no_local_of_a_function_hides_what_the_module_defines(
     generated: dict[str, dict[str, str]],
 ) -> None:

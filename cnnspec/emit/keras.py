@@ -32,9 +32,9 @@ def {layer}(*args, **kwargs):
 
 def write_model(source: Source) -> str:
     """The file's text; raises Inexpressible (CS5nn)."""
-    functions_by_name = frozenset(block.name for block in source.known)
+    functions = [source.spec.name, *(block.name for block in source.known)]
     walks: list[KerasWalk] = []
-    functions: list[list[str]] = []
+    written: list[list[str]] = []
     for definition in source.definitions:
         walk = KerasWalk(
             definition,
@@ -42,17 +42,17 @@ def write_model(source: Source) -> str:
             source.known,
             source.plain,
             comments=definition.block is None,
-            outside=functions_by_name,
+            outside=frozenset(functions),
         )
         walks.append(walk)
         write_one = _model if definition.block is None else _block
-        functions.append(write_one(source, walk))
+        written.append(write_one(source, walk))
     wrappers = {name for walk in walks for name in walk.wrappers}
     helpers = {name: text for walk in walks for name, text in walk.helpers.items()}
     body = [HE_NORMAL.split("\n")] if wrappers else []
     body += [WRAPPER.format(layer=n).split("\n") for n in WRAPPED if n in wrappers]
     body += [text.rstrip().split("\n") for text in helpers.values()]
-    body += functions
+    body += written
     code = [line for part in body for line in part]
     paths = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
     frozen = Tuple(tuple(literal(f"{path}.") for path in paths))
