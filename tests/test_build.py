@@ -428,7 +428,7 @@ layers:
   - dense: {units: 10}
 """
 CHOICES = {
-    SMALL: "data: digits: the spec names none\n",
+    SMALL: "data: scikit-learn's digits (the spec names none)\n",
     SMALL.replace(
         "10", "12"
     ): "data: synthetic: the network has 12 outputs, digits has 10 classes\n",
@@ -448,7 +448,7 @@ def test_a_build_says_what_data_it_chose_and_why(text: str, tmp_path: Path) -> N
     )
     assert status == 0
     assert output.split("train.py\n", 1)[1] == CHOICES[text]
-    source = "digits" if "digits: the" in CHOICES[text] else "synthetic"
+    source = "digits" if "learn's" in CHOICES[text] else "synthetic"
     words = {"digits": "scikit-learn's digits", "synthetic": "synthetic patterns"}
     none = " (the spec names none)" if "data:" not in text else ""
     assert f'SOURCE = "{words[source]}{none}"' in (program / "data.py").read_text()

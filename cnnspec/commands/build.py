@@ -117,7 +117,7 @@ def remarks(checked: Checked) -> list[str]:
             f"data: synthetic: the network has {outputs}, digits has "
             f"{CLASSES_OF_DIGITS} classes"
         ]
-    return ["data: digits: the spec names none"]
+    return ["data: scikit-learn's digits (the spec names none)"]
 
 
 def refuse(checked: Checked, fault: Any) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # not even for missing GPUs
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # lines of its start come even so
 
 import keras
 import numpy as np
