@@ -62,17 +62,15 @@ def find_images(root: Path) -> tuple[list[str], list[Path], list[int]]:
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     folders = [folder for folder in folders if not folder.name.startswith(".")]
     found = {folder.name: images_in(folder) for folder in folders}
-    full = [name for name, images in found.items() if images]
+    empty = [str(root / name) for name, images in found.items() if not images]
+    if empty:
+        sys.exit(f"error: there are no images in {', '.join(empty)}")
     if len(found) != CLASSES:
-        names = (name if found[name] else f"{name} (no images)" for name in found)
         sys.exit(
             f"error: {root} has {len(found)} classes, the model {CLASSES}: "
-            f"{', '.join(names)}\n"
-            f"end the network with `units: {len(full)}`, or change the folders"
+            f"{', '.join(found)}\n"
+            f"end the network with `units: {len(found)}`, or change the folders"
         )
-    if len(full) != CLASSES:
-        empty = ", ".join(str(root / name) for name in found if not found[name])
-        sys.exit(f"error: there are no images in {empty}")
     files = [path for images in found.values() for path in images]
     labels = [label for label, name in enumerate(found) for _ in found[name]]
     return list(found), files, labels
