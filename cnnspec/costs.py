@@ -55,7 +55,7 @@ def total(graph: Graph) -> Totals | None:
 def _sum(nodes: list[Node]) -> Costs:
     return Costs(
         sum(node.params for node in nodes),
-        sum(node.params for node in nodes if node.trainable),
+        sum(node.trainable_params for node in nodes),
         sum(node.macs for node in nodes),
     )
 

@@ -8,6 +8,7 @@ from cnnspec.containers import CONTAINERS, LISTS, read_container
 from cnnspec.declared import read_given
 from cnnspec.diagnostics import Label
 from cnnspec.expressions import Name
+from cnnspec.fields import EDGES
 from cnnspec.layers import OPERATIONS
 from cnnspec.shared import SHARED, read_shared
 from cnnspec.spec import (
@@ -212,28 +213,29 @@ class EntryReader:
         entry = Operation(key.text, key.span, node, op)
         entry.layer = layer
         entry.given = given
-        if "with" in given:
-            if given["with"].dynamic:
-                self._no_names(given["with"])
-                return None
-            entry.edges = self._edges(given["with"])
+        for name, field in op.fields.items():
+            if name in given and isinstance(field, EDGES):
+                if given[name].dynamic:
+                    self._no_names(name, given[name])
+                    return None
+                entry.edges += self._edges(given[name])
         return entry
 
-    def _no_names(self, value: Value) -> None:
+    def _no_names(self, field: str, value: Value) -> None:
         expr, node = value.expressions()[0]
         self.bag.add(
             "CS107",
-            "`with` takes names of layers, not expressions",
+            f"`{field}` takes names of layers, not expressions",
             node.span,
             help=f"write `{expr.name}`" if isinstance(expr, Name) else None,
         )
 
     def _edges(self, value: Value) -> tuple[Reference, ...]:
         node = value.node
-        assert isinstance(node, Sequence)
+        items = node.items if isinstance(node, Sequence) else (node,)
         return tuple(
             Reference(item.text, item.span)
-            for item in node.items
+            for item in items
             if isinstance(item, Scalar)
         )
 

@@ -324,6 +324,7 @@ class _Expansion:
             self.findings.remark(remark, entry, inputs, frame.scope)
         node.outputs = result.outputs
         node.params = result.params
+        node.trainable_params = result.trainable_params if frame.trainable else 0
         node.macs = result.macs
         node.field = self._field(result, inputs)
         return edge, node

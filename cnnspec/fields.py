@@ -299,6 +299,24 @@ class Names(Field["tuple[str, ...]"]):
         return [[]]
 
 
+class LayerName(Field["str | None"]):
+    """The name of one earlier layer: an edge of the graph."""
+
+    def accept(self, value: Plain) -> str:
+        if type(value) is str:
+            return value
+        refuse()
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def samples(self) -> list[Plain]:
+        return ["stem"]
+
+
+EDGES = (Names, LayerName)  # fields that name layers; their order is that of the inputs
+
+
 class Declared:
     """A mapping whose keys are declared as Fields on the class: layers, optimizers, sources.
 

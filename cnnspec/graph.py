@@ -69,6 +69,7 @@ class Node:
         "scope",
         "serves",
         "trainable",
+        "trainable_params",
     )
 
     def __init__(
@@ -87,6 +88,7 @@ class Node:
         self.entry = entry
         self.scope = scope
         self.params = 0
+        self.trainable_params = 0
         self.macs = 0
         self.field: Field | None = None
         self.trainable = True
@@ -128,6 +130,11 @@ class Graph:
 
     def shape(self, edge: Edge) -> Shape | None:
         return self.nodes[edge.node].outputs[edge.port]
+
+    def shapes_in(self, node: Node) -> tuple[Shape, ...]:
+        """Shapes that enter a node of a graph without errors."""
+        shapes = [self.shape(edge) for edge in node.inputs]
+        return tuple([shape for shape in shapes if shape is not None])
 
     @property
     def layers(self) -> list[Node]:

@@ -16,6 +16,7 @@ class Result(NamedTuple):
 
     outputs: tuple[Shape | None, ...]
     params: int
+    trainable_params: int
     macs: int
     reach: Reach | None
     remarks: tuple[Remark, ...]
@@ -71,10 +72,12 @@ def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
     try:
         outputs = layer.infer(inputs)
     except Misfit as misfit:
-        return Result((None,) * layer.ports, 0, 0, None, (misfit.remark,))
+        return Result((None,) * layer.ports, 0, 0, 0, None, (misfit.remark,))
+    learned = [weight for weight in layer.weights(inputs) if weight.learned]
     return Result(
         outputs,
-        sum(weight.count for weight in layer.weights(inputs) if weight.learned),
+        sum([weight.count for weight in learned]),
+        sum([weight.count for weight in learned if not weight.constant]),
         layer.macs(inputs, outputs),
         layer.reach(inputs),
         tuple(layer.remarks(inputs)),

@@ -66,7 +66,7 @@ def _layer_json(node: Node, graph: Graph) -> dict[str, Any]:
         "inputs": [_sizes(graph.shape(edge)) for edge in node.inputs],
         "outputs": [_sizes(shape) for shape in node.outputs],
         "params": node.params,
-        "trainable_params": node.params if node.trainable else 0,
+        "trainable_params": node.trainable_params,
         "macs": node.macs,
         "receptive_field": _field_json(node.field if node.outputs[0] else None),
         "line": node.entry.key_span.line,

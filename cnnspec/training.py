@@ -154,7 +154,7 @@ def untrainable(graph: Graph) -> str | None:
         return "its input is tokens"
     if made is not None and made.layout != VECTOR:
         return f"its output is {describe(made)}"
-    if not any(node.params and node.trainable for node in graph.layers):
+    if not any(node.trainable_params for node in graph.layers):
         return "it has no weights to learn"
     return None
 

@@ -31,6 +31,7 @@ class Window(Layer):
     factor = kinds.Number(1.0, samples=[2, -0.5], doc="Factor without limits.")
     label = kinds.Text("", doc="Any text.")
     with_ = kinds.Names((), doc="Names of earlier layers.")
+    memory = kinds.LayerName(None, doc="Name of an earlier layer.")
 
 
 DECLARED: list[type[Declared]] = [

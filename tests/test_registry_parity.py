@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -38,9 +39,10 @@ class Batch:
         self.outcomes: dict[str, Outcome] = {}
 
 
-def draw_all(seed: str, share: float = 1) -> Batch:
+def draw_all(seed: str, share: float = 1, ops: Collection[str] = OPERATIONS) -> Batch:
     batch = Batch()
-    for op, cls in OPERATIONS.items():
+    for op in ops:
+        cls = OPERATIONS[op]
         source, count = random.Random(f"{seed} {op}"), Count()
         extra = PER_FIELD * len(cls.fields)
         blocks = [False] * int(share * (PLAIN + extra)) + [True] * int(
@@ -52,8 +54,16 @@ def draw_all(seed: str, share: float = 1) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
-    batch = draw_all("registry")
+def batch(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Batch:
+    """Of the operations whose tests run: `-k gelu` draws no others."""
+    wanted = {
+        item.callspec.params.get("op")
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    }
+    batch = draw_all("registry", ops=[op for op in OPERATIONS if op in wanted])
     specs = {
         f"{op}-{number}": drawn.checked
         for op, group in batch.drawn.items()

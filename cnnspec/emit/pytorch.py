@@ -27,7 +27,6 @@ from cnnspec.names import camel
 from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
-    from cnnspec.graph import Node
     from cnnspec.spec import Entry
 
 KERNELS = ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d", "nn.Linear")
@@ -99,7 +98,7 @@ def _init_weights(
     `Module.apply` visits children first, so what a class says of its layers comes last.
     """
     biased = {
-        any(w.name == "bias" for w in node.layer.weights(_shapes_in(source, node)))
+        any(w.name == "bias" for w in node.layer.weights(source.graph.shapes_in(node)))
         for node in source.graph.layers
         if node.layer is not None and node.layer.takes_init
     }
@@ -131,11 +130,6 @@ def _init_weights(
             branch = write([If(f"isinstance(module, {module.name})", own)], INDENT)
             lines += branch
     return lines
-
-
-def _shapes_in(source: Source, node: Node) -> tuple[Shape, ...]:
-    shapes = [source.graph.shape(edge) for edge in node.inputs]
-    return tuple([shape for shape in shapes if shape is not None])
 
 
 def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:

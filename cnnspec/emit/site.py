@@ -7,6 +7,7 @@ that was checked to give the right number in every instance.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,10 +106,6 @@ class Site:
             return self.instances[0].layer.values[name]
         return self._walk.definition.bound(given)
 
-    def fixed(self, name: str) -> Any:
-        """A field's plain value where all instances agree; raises Inexpressible (CS501)."""
-        return self.common(lambda i: i.layer.values[name], f"`{name}`", name)
-
     def common(
         self, get: Callable[[Instance], Any], what: str, field: str | None = None
     ) -> Any:
@@ -198,8 +195,12 @@ class Site:
         return step._replace(guard=number) if zeros else step
 
     def helper(self, name: str, source: str) -> str:
-        """Adds a function's source to the module, once; returns its name for `call`."""
-        self._walk.helpers[name] = source.replace(f"def {name}(", f"def _{name}(")
+        """Adds a function's or class's source to the module, once; returns its name.
+
+        A function is for `call`; a class for `module` or `layer`.
+        """
+        begun = re.compile(rf"^(def|class) {name}\b", re.M)
+        self._walk.helpers[name] = begun.sub(rf"\1 _{name}", source)
         return f"_{name}"  # no name of a spec begins with `_`
 
     def _arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit.call import Code
@@ -16,51 +17,51 @@ if TYPE_CHECKING:
     from cnnspec.spec import Entry, Use
 
 
-class Target:
+class Target(ABC):
     """PyTorch or Keras, as the walk sees it."""
 
     target = ""
     fuses = True  # elementwise layers share their producer's line
     train_condition = ""
 
+    @abstractmethod
     def indent(self) -> int:
         """Columns that a statement of the forward is indented by here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def steps(self, layer: Layer, site: Site) -> list[Step]:
         """The layer's own emission for this target."""
-        raise NotImplementedError
 
+    @abstractmethod
     def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
         """The call of a block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def repeated(
         self, entry: Entry, occurrences: list[Occurrence], flow: Flow
     ) -> Flow | None:
         """A repeat as one call; None where the target writes a loop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def in_forward(self, value: Value) -> Code:
         """A value as the forward reads it, such as `self.stride` in PyTorch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def in_constructor(self, value: Value) -> Code:
         """A value as the place that makes modules reads it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def register(self, entry: Entry, code: Code) -> str:
         """Makes a module an attribute; returns how the forward calls it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
         """A layer's function and its further arguments, with the entry's `init`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def layer_name(self, entry: Entry, suffix: str) -> str:
         """The name of a layer as a literal or an f-string."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shape_comment(self, shape: Shape) -> str:
         """As in `(N, 64, 56, 56)`."""
-        raise NotImplementedError

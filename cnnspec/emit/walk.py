@@ -65,8 +65,9 @@ class Walk(Writing):
         assert layer is not None
         if node.entry in self.plain:
             layer = type(layer)({**layer.values, "activation": "none"})
-        inputs = tuple([self.graph.shape(edge) for edge in node.inputs])
-        return Instance(layer, inputs, node.outputs, occurrence.values)  # type: ignore[arg-type]
+        inputs = self.graph.shapes_in(node)
+        outputs = tuple([shape for shape in node.outputs if shape is not None])
+        return Instance(layer, inputs, outputs, occurrence.values)
 
     def run_list(self, body: Body, flow: Flow, variable: str) -> Flow:
         for entry in body:

@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
-from cnnspec.layers import activation, conv, dense, dropout, merge, norm, pool
+from cnnspec.layers import (
+    activation,
+    adaptive,
+    attention,
+    conv,
+    dense,
+    depthwise,
+    dropout,
+    embedding,
+    merge,
+    norm,
+    pool,
+    radial,
+    rearrange,
+    recurrent,
+    resize,
+    scale,
+    transposed,
+)
 from cnnspec.layers.layer import Layer
 
-FAMILIES = (conv, pool, norm, activation, dropout, dense, merge)
+FAMILIES = (
+    conv,
+    depthwise,
+    transposed,
+    pool,
+    adaptive,
+    resize,
+    norm,
+    scale,
+    activation,
+    dropout,
+    dense,
+    radial,
+    rearrange,
+    merge,
+    embedding,
+    recurrent,
+    attention,
+)
 
 OPERATIONS: dict[str, type[Layer]] = {
     cls.op: cls

@@ -47,11 +47,16 @@ class Misfit(Exception):
 
 
 class Weight(NamedTuple):
-    """A tensor that belongs to a layer; running statistics do not learn."""
+    """A tensor that belongs to a layer.
+
+    Running statistics are not `learned` and no parameters; a `constant` is a parameter that
+    training leaves alone.
+    """
 
     name: str
     shape: tuple[int, ...]
     learned: bool = True
+    constant: bool = False
 
     @property
     def count(self) -> int:  # type: ignore[override]  # tuple.count serves nobody here

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from functools import reduce
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -18,14 +19,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 import keras
 import numpy as np
-
-NAMES = {
-    "weight": "kernel",
-    "bias": "bias",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
-NORM = {"weight": "gamma", "bias": "beta"}
+from layouts import LAYOUTS
 
 
 def load(path):
@@ -45,19 +39,26 @@ def to_keras(value):
     return value.transpose(axes)
 
 
-def set_weights(model, weights):
+def usual(tensors, values):
+    """Kernels and biases, under Keras' names."""
+    names = {"weight": "kernel", "bias": "bias"}
+    return {names[name]: to_keras(value) for name, value in tensors.items()}
+
+
+def set_weights(model, weights, graph):
+    nodes = {n["path"].replace("[", ".").replace("]", ""): n for n in graph["nodes"]}
     by_layer = {}
     for key, value in weights.items():
         path, _, name = key.rpartition(".")
         if name != "num_batches_tracked":
             by_layer.setdefault(path, {})[name] = value
-    for path, values in by_layer.items():
-        layer = model.get_layer(path)
-        names = NAMES | NORM if "running_mean" in values else NAMES
-        for name, value in values.items():
-            variable = getattr(layer, names[name])
-            variable.assign(to_keras(value))
-    unset = {w.path.rpartition("/")[0] for w in model.weights} - set(by_layer)
+    for path, tensors in by_layer.items():
+        layer, node = model.get_layer(path), nodes[path]
+        placed = LAYOUTS.get(node["op"], usual)(tensors, node["values"])
+        for attribute, value in placed.items():
+            variable = reduce(getattr, attribute.split("."), layer)
+            variable.assign(value)
+    unset = {w.path.partition("/")[0] for w in model.weights} - set(by_layer)
     assert not unset, unset
 
 
@@ -125,7 +126,8 @@ def channels_first_shape(shape, is_maps):
 
 
 def save_values(model, serving, facts, folder):
-    set_weights(model, np.load(folder / "weights.npz"))
+    graph = json.loads((folder / "graph.json").read_text())
+    set_weights(model, np.load(folder / "weights.npz"), graph)
     if serving is not model:
         set_weights_by_name(serving, model)
     drawn = np.load(folder / "inputs.npz")

@@ -1,0 +1,1 @@
+"""Convolution channel by channel, and separable convolution."""

@@ -1,0 +1,1 @@
+"""Tokens enter, a sequence of learned vectors leaves."""

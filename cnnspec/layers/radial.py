@@ -1,0 +1,1 @@
+"""Distances to learned or fixed centres."""

@@ -1,0 +1,1 @@
+"""The same numbers in another order: reshape, permute, pixels and channels shuffled."""

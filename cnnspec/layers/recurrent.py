@@ -1,0 +1,1 @@
+"""Recurrent layers: a sequence enters, a sequence or a vector leaves."""

@@ -1,0 +1,1 @@
+"""Changes of the spatial extent without weights: upsampling, padding, cropping."""

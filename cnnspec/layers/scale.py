@@ -1,0 +1,1 @@
+"""Learned or fixed factors of whole channels."""

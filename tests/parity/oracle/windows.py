@@ -1,0 +1,99 @@
+"""Convolution and pooling: padding is always explicit."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from oracle.activations import activated
+
+
+def windows(values, x):
+    """Kernel, stride, dilation, padding (before, after) and overhang of `ceil`, by axis."""
+    sizes = x.shape[2:]
+    padding = values["padding"]
+    if isinstance(padding, list) and len(padding) == len(sizes):
+        padding = [side for amount in padding for side in (amount, amount)]
+    found = []
+    for axis, size in enumerate(sizes):
+        k, s, d = (
+            value[axis] if isinstance(value, list) else value
+            for value in (
+                values["kernel"],
+                values["kernel"] if values["stride"] is None else values["stride"],
+                values.get("dilation", 1),
+            )
+        )
+        extent = (k - 1) * d + 1
+        if padding == "same":
+            total = max((math.ceil(size / s) - 1) * s + extent - size, 0)
+            sides = (total // 2, total - total // 2)
+        elif padding == "valid":
+            sides = (0, 0)
+        elif isinstance(padding, list):
+            sides = (padding[2 * axis], padding[2 * axis + 1])
+        else:
+            sides = (padding, padding)
+        over = 0
+        if values["rounding"] == "ceil":
+            padded = size + sum(sides)
+            last = math.ceil((padded - extent) / s) * s
+            last -= s if last >= size + sides[0] else 0  # starts in the padding after
+            over = last + extent - padded  # negative: what the dropped window read
+        found.append((k, s, d, sides, over))
+    return found
+
+
+def pad(x, sides, value=0.0):
+    """Sides are (before, after), the first axis first."""
+    return F.pad(x, [n for pair in reversed(sides) for n in pair], value=value)
+
+
+def convolve(node, own, xs, learns):
+    (x,), values = xs, node["values"]
+    kernels, strides, dilations, sides, _ = zip(*windows(values, x), strict=True)
+    function = (F.conv1d, F.conv2d, F.conv3d)[len(kernels) - 1]
+    padded, groups = pad(x, sides), values["groups"]
+    y = function(padded, own["weight"], own.get("bias"), strides, 0, dilations, groups)
+    return [activated(values, y)]
+
+
+def unfolded(x, kernels, strides):
+    """(N, C, H, W) to (N, C, H', W', F x F): the pixels of each window."""
+    for axis, (kernel, stride) in enumerate(zip(kernels, strides, strict=True)):
+        x = x.unfold(2 + axis, kernel, stride)
+    return x.flatten(-len(kernels))
+
+
+def largest(node, own, xs, learns):
+    (x,), values = xs, node["values"]
+    kernels, strides, _, sides, over = zip(*windows(values, x), strict=True)
+    padded = pad(
+        x, [(a, b + o) for (a, b), o in zip(sides, over, strict=True)], -math.inf
+    )
+    return [unfolded(padded, kernels, strides).amax(-1)]
+
+
+def mean(node, own, xs, learns):
+    """Over the pixels and, where the padding counts, its zeros; never over what hangs over."""
+    (x,), values = xs, node["values"]
+    kernels, strides, _, sides, over = zip(*windows(values, x), strict=True)
+    beyond = [(0, o) for o in over]
+    counted = pad(torch.ones_like(x), sides, float(values["count_padding"]))
+    counts = unfolded(pad(counted, beyond), kernels, strides).sum(-1)
+    sums = unfolded(pad(pad(x, sides), beyond), kernels, strides).sum(-1)
+    return [sums / counts]
+
+
+def global_mean(node, own, xs, learns):
+    (x,) = xs
+    means = x.flatten(2).mean(2)
+    shape = (*means.shape, *(1 for _ in x.shape[2:]))
+    return [means.reshape(shape) if node["values"]["keep"] else means]
+
+
+EVALUATE = {
+    "conv": convolve,
+    "max_pool": largest,
+    "avg_pool": mean,
+    "global_avg_pool": global_mean,
+}
