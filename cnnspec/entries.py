@@ -8,8 +8,9 @@ from cnnspec.containers import CONTAINERS, LISTS, read_container
 from cnnspec.declared import read_given
 from cnnspec.diagnostics import Label
 from cnnspec.expressions import Name
-from cnnspec.fields import EDGES
+from cnnspec.fields import NAMING, Parts
 from cnnspec.layers import OPERATIONS
+from cnnspec.names import check_name, text_of
 from cnnspec.shared import SHARED, read_shared
 from cnnspec.spec import (
     Block,
@@ -17,6 +18,7 @@ from cnnspec.spec import (
     Broken,
     Entry,
     Operation,
+    Part,
     Reference,
     Use,
 )
@@ -159,10 +161,18 @@ class EntryReader:
             return tuple(OPERATIONS[name].fields)
         if name in self.blocks:
             return tuple(self.blocks[name].args)
-        return (*LISTS[name], *CONTAINERS[name].fields)
+        if name in CONTAINERS:
+            return (*LISTS[name], *CONTAINERS[name].fields)
+        return ()
 
     def _is_known(self, name: str) -> bool:
-        return name in OPERATIONS or name in CONTAINERS or name in self.blocks
+        return name in self._known()
+
+    def _known(self) -> tuple[str, ...]:
+        """Everything that an entry may be, installed operations too."""
+        from cnnspec.plugins import installed_names
+
+        return (*OPERATIONS, *CONTAINERS, *self.blocks, *installed_names())
 
     def _read_body(
         self, key: Scalar, body: Node | None, node: Node, top: bool
@@ -177,6 +187,17 @@ class EntryReader:
             return self._read_use(key, block, body, node)
         if name in CONTAINERS:
             return read_container(self, key, body, node, top)
+        from cnnspec.plugins import Unusable, installed
+
+        try:
+            op = installed(name)
+        except Unusable as fault:
+            self.bag.add(
+                fault.code, fault.message, key.span, fault.label, help=fault.help
+            )
+            return None
+        if op is not None:
+            return self._read_operation(key, op, body, node)
         self._unknown_operation(key)
         return None
 
@@ -187,12 +208,11 @@ class EntryReader:
             return
         from cnnspec.aliases import operation_help
 
-        known = (*OPERATIONS, *CONTAINERS, *self.blocks)
         self.bag.add(
             "CS104",
             f"unknown operation or block `{name[:60]}`",
             key.span,
-            help=operation_help(name, known),
+            help=operation_help(name, self._known()),
         )
 
     def _read_operation(
@@ -214,12 +234,25 @@ class EntryReader:
         entry.layer = layer
         entry.given = given
         for name, field in op.fields.items():
-            if name in given and isinstance(field, EDGES):
+            if name in given and isinstance(field, NAMING):
                 if given[name].dynamic:
                     self._no_names(name, given[name])
                     return None
-                entry.edges += self._edges(given[name])
+                if isinstance(field, Parts):
+                    entry.parts = self._parts(given[name])
+                else:
+                    entry.edges += self._edges(given[name])
         return entry
+
+    def _parts(self, value: Value) -> tuple[Part, ...]:
+        """The names that may be names."""
+        node = value.node
+        assert isinstance(node, Sequence)
+        return tuple(
+            Part(text_of(item), item.span, port)
+            for port, item in enumerate(node.items)
+            if check_name(text_of(item), "part", item.span, self.bag, item.kind)
+        )
 
     def _no_names(self, field: str, value: Value) -> None:
         expr, node = value.expressions()[0]

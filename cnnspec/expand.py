@@ -59,6 +59,20 @@ def expand(spec: Spec, file: str, bag: Bag) -> tuple[Graph, list[Fault]]:
     return expansion.graph, expansion.findings.faults
 
 
+def _ports(entry: Entry, layer: Layer | None) -> int:
+    """How many outputs an entry has, known or not."""
+    if layer is not None:
+        return layer.ports
+    if type(entry) is Operation and entry.parts:
+        return entry.parts[-1].port + 1
+    return 1
+
+
+def _splitter(entry: Parallel) -> Split:
+    """What cuts the channels for the branches."""
+    return Split({"into": tuple([str(n) for n in range(len(entry.branches))])})
+
+
 class _Frame(NamedTuple):
     """Where the walk stands: names in sight of expressions, outputs in sight of references."""
 
@@ -123,6 +137,9 @@ class _Expansion:
         for entry in body:
             output = self._expand_entry(entry, flow, frame)
             frame.outputs[entry] = output
+            if type(entry) is Operation and entry.parts:
+                for part in entry.parts:
+                    frame.outputs[part] = Edge(output.node, part.port)
             if type(entry) is not Head:  # a head taps the flow and leaves it going
                 flow = output
         return flow
@@ -277,9 +294,7 @@ class _Expansion:
         count = len(entry.branches)
         starts = [flow] * count
         if entry.split:
-            split, _ = self._add_node(
-                entry, Split({"parts": count}), (flow,), frame, ".split"
-            )
+            split, _ = self._add_node(entry, _splitter(entry), (flow,), frame, ".split")
             starts = [Edge(split.node, port) for port in range(count)]
             self.graph.splits[self._path(entry, frame)] = self.graph.nodes[split.node]
         ends = tuple(
@@ -316,8 +331,7 @@ class _Expansion:
         node.serves = frame.serves
         nodes.append(node)
         if layer is None or None in shapes:
-            if layer is not None:
-                node.outputs = (None,) * layer.ports
+            node.outputs = (None,) * _ports(entry, layer)
             return edge, node
         result = self.inference.infer(layer, shapes)  # type: ignore[arg-type]
         for remark in result.remarks:

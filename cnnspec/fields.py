@@ -314,7 +314,47 @@ class LayerName(Field["str | None"]):
         return ["stem"]
 
 
+class Parts(Field["tuple[str, ...]"]):
+    """Names that an operation gives to its outputs, in their order."""
+
+    def accept(self, value: Plain) -> tuple[str, ...]:
+        if (
+            type(value) is list
+            and len(value) > 1
+            and all(type(v) is str for v in value)
+        ):
+            return tuple(value)
+        refuse()
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "string"}, "minItems": 2}
+
+    def samples(self) -> list[Plain]:
+        return [["left", "right"], ["one", "two", "three"]]
+
+
+class Counts(Field["tuple[int, ...] | None"]):
+    """A list of positive whole numbers, as many as something else says."""
+
+    def accept(self, value: Plain) -> tuple[int, ...]:
+        if (
+            type(value) is list
+            and value
+            and all(type(v) is int and 0 < v <= LARGEST for v in value)
+        ):
+            return tuple(value)
+        refuse()
+
+    def schema(self) -> dict[str, Any]:
+        one = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+        return {"type": "array", "items": one, "minItems": 1}
+
+    def samples(self) -> list[Plain]:
+        return [[1, 3], [2, 2], [1, 1, 2]]
+
+
 EDGES = (Names, LayerName)  # fields that name layers; their order is that of the inputs
+NAMING = (*EDGES, Parts)  # fields whose texts are names, never expressions
 
 
 class Declared:

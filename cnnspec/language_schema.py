@@ -13,7 +13,7 @@ from typing import Any
 
 from cnnspec.containers import CONTAINERS, LISTS
 from cnnspec.datasets import SOURCES
-from cnnspec.fields import EDGES, Declared, Field
+from cnnspec.fields import NAMING, Declared, Field
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.inputs import KINDS
 from cnnspec.layers import OPERATIONS
@@ -255,7 +255,7 @@ def _field(field: Field[Any]) -> Schema:
         notes["default"] = list(default) if isinstance(default, tuple) else default
     if field.takes_text:
         return {**notes, "type": _SCALAR}
-    if isinstance(field, EDGES):
+    if isinstance(field, NAMING):
         return {**notes, **field.schema()}  # edges of the graph are no values
     return {
         **notes,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.diagnostics import Label
+from cnnspec.graph import Edge
+from cnnspec.spec import Operation
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
@@ -25,22 +27,39 @@ def check_readers(spec: Spec, graph: Graph, bag: Bag) -> None:
 
 
 def _check_unread(graph: Graph, bag: Bag) -> None:
-    read = {edge.node for node in graph.nodes for edge in node.inputs}
-    read |= {edge.node for edge in graph.outputs.values()}
+    read = {edge for node in graph.nodes for edge in node.inputs}
+    read |= set(graph.outputs.values())
     ends = {}  # of heads that `outputs` leaves out
     for entry, occurrences in graph.occurrences.items():
         if graph.heads.get(entry.name) is entry:
             ends.update({o.output.node: entry for o in occurrences})
     for number, node in enumerate(graph.nodes):
-        if number in read or node.entry is None or None in node.outputs:
+        if node.entry is None or None in node.outputs:
             continue
         entry = ends.get(number, node.entry)
+        unread = [p for p in range(len(node.outputs)) if Edge(number, p) not in read]
+        if not unread:
+            continue
+        if len(node.outputs) > 1 and isinstance(entry, Operation):
+            _report_parts(entry, unread, bag)
+            continue
         bag.add(
             "CS222",
             f"nobody reads the output of `{entry.name}`",
             entry.key_span,
             help="remove it, or name it in a `from`, `with` or `outputs`",
         )
+
+
+def _report_parts(entry: Operation, unread: list[int], bag: Bag) -> None:
+    for part in entry.parts:
+        if part.port in unread:
+            bag.add(
+                "CS222",
+                f"nobody reads the part `{part.name}`",
+                part.span,
+                help=f"name it in a `from`, `with` or `outputs`: `from: {part.name}`",
+            )
 
 
 def _check_serving(spec: Spec, graph: Graph, bag: Bag) -> None:

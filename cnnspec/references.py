@@ -12,6 +12,7 @@ from cnnspec.spec import (
     Head,
     InputDefinition,
     Operation,
+    Part,
     Reference,
     Spec,
     entries_of,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
     from cnnspec.source import Span
 
-Target: TypeAlias = Entry | InputDefinition
+Target: TypeAlias = Entry | Part | InputDefinition
 
 
 def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
@@ -36,30 +37,16 @@ def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
         taken: names of arguments and local values (or inputs), which share the namespace.
     """
     entries = entries_of(body)
-    owners: dict[str, Entry] = {}
+    owners: dict[str, Span] = {}
     count: dict[str, int] = {}
     for entry in entries:
-        if not entry.named:
-            count[entry.key] = count.get(entry.key, 0) + 1
-            continue
-        span = _name_span(entry)
-        if entry.name in taken:
-            bag.add(
-                "CS214",
-                f"`{entry.name}` is an argument, a local value or an input already",
-                span,
-                help="layers share one namespace with them: give this layer another name",
-            )
-        elif entry.name in owners:
-            bag.add(
-                "CS216",
-                f"two layers are named `{entry.name}`",
-                span,
-                related=(Label(_name_span(owners[entry.name]), "the first one"),),
-                help="a name is unique in its block, nested lists included",
-            )
+        if entry.named:
+            _own(entry.name, _name_span(entry), taken, owners, bag)
         else:
-            owners[entry.name] = entry
+            count[entry.key] = count.get(entry.key, 0) + 1
+        if isinstance(entry, Operation):
+            for part in entry.parts:
+                _own(part.name, part.span, taken, owners, bag)
     used = {*taken, *owners}
     ordinal: dict[str, int] = {}
     for entry in entries:
@@ -77,8 +64,30 @@ def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
         used.add(entry.name)
 
 
-def _name_span(entry: Entry) -> Span:
+def _own(
+    name: str, span: Span, taken: set[str], owners: dict[str, Span], bag: Bag
+) -> None:
+    """Takes a name that the author gives, where nothing else has it."""
+    if name in taken:
+        bag.add(
+            "CS214",
+            f"`{name}` is an argument, a local value or an input already",
+            span,
+            help="layers share one namespace with them: give this layer another name",
+        )
+    elif name in owners:
+        bag.add(
+            "CS216",
+            f"two layers are named `{name}`",
+            span,
+            related=(Label(owners[name], "the first one"),),
+            help="a name is unique in its block, nested lists included",
+        )
+    else:
+        owners[name] = span
 
+
+def _name_span(entry: Entry) -> Span:
     node = entry.node
     if isinstance(entry, Head) and isinstance(node, Mapping):
         inner = node.get("head")
@@ -124,6 +133,8 @@ class _Resolver:
             for inner in entry.lists():
                 self.visit(inner, _Scope(scope))
             scope.names[entry.name] = entry
+            if isinstance(entry, Operation):
+                scope.names.update({part.name: part for part in entry.parts})
 
     def _resolve(self, entry: Entry, scope: _Scope) -> None:
         if entry.source is not None:

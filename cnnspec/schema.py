@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.aliases import meant_field, optimizer_with
 from cnnspec.diagnostics import Bag
 from cnnspec.expressions import Expr, Name
-from cnnspec.fields import EDGES, Declared, Refused
+from cnnspec.fields import NAMING, Declared, Refused
 from cnnspec.values import read_value
 from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
@@ -66,7 +66,7 @@ def explain(cls: type[Declared], node: Node, owner: str, span: Span, bag: Bag) -
             continue
         value = read_value(child, Bag(), field is not None and field.takes_text)
         plain[key.text] = _UNKNOWN_VALUE if value is None else _some(value.tree)
-        if isinstance(field, EDGES):
+        if isinstance(field, NAMING):
             plain[key.text] = _static(plain[key.text])
     found = violations(structure(cls), plain)
     for violation in found:

@@ -73,6 +73,15 @@ def _take(
         _take_init(entry, key, value, variables, bag)
     elif isinstance(entry, Head) and key.text in ("repeat", "when"):
         bag.add("CS113", f"a head has no `{key.text}`", key.span)
+    elif (
+        isinstance(entry, Operation) and entry.parts and key.text in ("repeat", "when")
+    ):
+        bag.add(
+            "CS113",
+            f"an operation with several outputs has no `{key.text}`",
+            key.span,
+            help="put it into a block with what reads its parts",
+        )
     else:
         setattr(entry, key.text, value)
 

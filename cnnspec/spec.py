@@ -30,7 +30,7 @@ class Reference:
     def __init__(self, name: str, span: Span) -> None:
         self.name = name
         self.span = span
-        self.target: Entry | InputDefinition | None = None
+        self.target: Entry | Part | InputDefinition | None = None
 
 
 class Entry:
@@ -75,16 +75,25 @@ class Entry:
         """Puts `change(list)` in the place of each list it holds."""
 
 
+class Part(NamedTuple):
+    """An output of an operation that has several, with a name of its own."""
+
+    name: str
+    span: Span
+    port: int
+
+
 class Operation(Entry):
     """A layer. `layer` is ready where no field holds an expression."""
 
-    __slots__ = ("edges", "given", "layer", "op")
+    __slots__ = ("edges", "given", "layer", "op", "parts")
 
     def __init__(self, key: str, key_span: Span, node: Node, op: type[Layer]) -> None:
         super().__init__(key, key_span, node)
         self.op = op
         self.given: dict[str, Value] = {}
         self.edges: tuple[Reference, ...] = ()
+        self.parts: tuple[Part, ...] = ()
         self.layer: Layer | None = None
 
 

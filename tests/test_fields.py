@@ -31,6 +31,8 @@ class Window(Layer):
     factor = kinds.Number(1.0, samples=[2, -0.5], doc="Factor without limits.")
     label = kinds.Text("", doc="Any text.")
     with_ = kinds.Names((), doc="Names of earlier layers.")
+    into = kinds.Parts(("a", "b"), doc="Names of the parts.")
+    sizes = kinds.Counts(None, doc="Channels of each part.")
     memory = kinds.LayerName(None, doc="Name of an earlier layer.")
 
 

@@ -222,6 +222,57 @@ def test_split_gives_each_branch_its_part_of_the_channels() -> None:
     assert layers[-1]["outputs"] == [[7, 8, 8]]
 
 
+def test_the_parts_of_a_split_are_read_by_their_names_and_the_first_flows_on() -> None:
+    text = """
+        - split: {into: [left, right]}
+        - conv: {filters: 6, kernel: 1}
+        - concat: {with: [right, left]}
+    """
+    layers = fine(text)["layers"]
+    assert layers[0]["outputs"] == [[2, 8, 8], [2, 8, 8]]
+    assert layers[1]["inputs"] == [[2, 8, 8]]
+    assert layers[2]["inputs"] == [[6, 8, 8], [2, 8, 8], [2, 8, 8]]
+
+
+def test_split_takes_the_sizes_of_its_parts() -> None:
+    text = "- split: {into: [left, right], sizes: [1, 3]}\n- concat: {with: [right]}"
+    assert fine(text)["layers"][0]["outputs"] == [[1, 8, 8], [3, 8, 8]]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("into: [a, b, c]", "CS308", "the channels can't be split evenly"),
+        (
+            "into: [a, b], sizes: [1, 2]",
+            "CS308",
+            "the sizes of the parts don't add up to the channels",
+        ),
+        (
+            "into: [a, b], sizes: [1, 1, 2]",
+            "CS308",
+            "`sizes` does not have one number for each part",
+        ),
+        ("into: [a, a]", "CS216", "two layers are named `a`"),
+        ("into: [a, input]", "CS112", "`input` is a word of Python"),
+        ("into: [a, Left]", "CS111", "this is no name for a part"),
+        ("into: [a]", "CS107", "`into` of `split` must be a list of 2 texts or more"),
+        ("into: [a, $b]", "CS107", "`into` takes names of layers, not expressions"),
+        ("into: [a, b]", "CS222", "nobody reads the part `b`"),
+    ],
+)
+def test_a_wrong_split_is_one_error(text: str, code: str, message: str) -> None:
+    (found,) = check(f"- split: {{{text}}}")["diagnostics"]
+    assert (found["code"], found["message"]) == (code, message)
+
+
+@pytest.mark.parametrize("key", ["when: true", "repeat: 2"])
+def test_a_split_has_no_condition_and_no_repeat(key: str) -> None:
+    text = f"- split: {{into: [a, b]}}\n  {key}\n- add: {{with: [b]}}"
+    (found,) = check(text)["diagnostics"]
+    assert found["code"] == "CS113"
+
+
 def test_from_replaces_the_flow_and_with_joins_in_order() -> None:
     text = """
         - conv: {filters: 6, kernel: 1}

@@ -20,6 +20,7 @@ from cnnspec.layers.layer import EVERYWHERE, Layer, Misfit, Reach, Weight
 from cnnspec.shapes import (
     MAPS,
     SEQUENCE,
+    TOKENS,
     Shape,
     maps,
     vector,
@@ -159,6 +160,7 @@ INPUTS = [
     maps(1, 6, 7, 8),
     vector(6),
     Shape(SEQUENCE, (5, 6)),
+    Shape(TOKENS, (5,), 7),
 ]
 
 
@@ -193,19 +195,23 @@ def test_shape_and_tensors_are_pytorchs_with_every_field_off_its_default(
     compared = 0
     for layer in cases(op):
         for shape in INPUTS:
-            for inputs in ((shape,), (shape, shape, shape)):
-                most = layer.arity[1]
-                if most is not None and len(inputs) > most:
+            for number in (1, 2, 3):
+                inputs = (shape,) * number
+                least, most = layer.arity
+                if not least <= number <= (number if most is None else most):
                     continue
                 try:
-                    result = out(layer, *inputs)
+                    results = layer.infer(inputs)
                 except Misfit:
                     continue
-                xs = [torch.empty(2, *s.sizes, device="meta") for s in inputs]
+                xs = [empty(s) for s in inputs]
                 if op not in ORACLES:
-                    y = meant(layer, inputs, xs)
-                    assert tuple(y.shape[1:]) == result.sizes, (layer.values, inputs)
+                    for y, result in zip(
+                        meant(layer, inputs, xs), results, strict=True
+                    ):
+                        assert tuple(y.shape[1:]) == result.sizes, (layer, inputs)
                 else:
+                    (result,) = results
                     try:
                         module, y = ORACLES[op](layer, xs)
                     except pytest.skip.Exception:
@@ -224,13 +230,18 @@ def test_shape_and_tensors_are_pytorchs_with_every_field_off_its_default(
     assert moved == expected
 
 
-def meant(layer: Layer, inputs: tuple[Shape, ...], xs: Tensors) -> torch.Tensor:
+def empty(shape: Shape) -> torch.Tensor:
+    kind = torch.int64 if shape.layout == TOKENS else torch.float32
+    return torch.empty(2, *shape.sizes, dtype=kind, device="meta")
+
+
+def meant(layer: Layer, inputs: tuple[Shape, ...], xs: Tensors) -> Tensors:
     """What the evaluator of the parity tests gives; tensors are held by the models there."""
     own = {w.name: torch.empty(w.shape, device="meta") for w in layer.weights(inputs)}
     values = json.loads(json.dumps(layer.values))  # tuples as lists, as it gets them
     node = {"op": layer.op, "values": values, "layouts": [s.layout for s in inputs]}
-    (y,) = EVALUATE[layer.op](node, own, xs, False)
-    return y
+    found: Tensors = EVALUATE[layer.op](node, own, xs, False)
+    return found
 
 
 def tensors(module: nn.Module | None) -> list[Weight]:

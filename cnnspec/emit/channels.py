@@ -191,6 +191,20 @@ def first_or_rest(entering: list[Expr], found: list[Expr]) -> list[Expr]:
     ]
 
 
+def of_parts(
+    definition: Definition, entry: Operation, entering: list[Expr]
+) -> list[list[Expr]]:
+    """Candidates for each part that an operation cuts its channels into."""
+    given = entry.given.get("sizes")
+    if given is None:
+        count = len(entry.parts)
+        return [parts(definition, entering, count)] * count
+    sizes = definition.bound(given)
+    if not isinstance(sizes, tuple):
+        return [[]] * len(entry.parts)
+    return [[size if isinstance(size, Expr) else Literal(size)] for size in sizes]
+
+
 def parts(definition: Definition, entering: list[Expr], count: int) -> list[Expr]:
     """Candidates for equal parts of the channels."""
     found = []

@@ -25,6 +25,7 @@ from cnnspec.spec import (
     InputDefinition,
     Operation,
     Parallel,
+    Part,
     Reference,
     Residual,
     Use,
@@ -253,7 +254,19 @@ class Walk(Writing):
             self.definition, entry, [f.channels for f in inputs]
         )
         result = self.layer(entry, entry.op.follows, inputs, variable, occurrences)
+        if entry.parts:
+            return self.parts(entry, result, flow)
         return result._replace(channels=output)
+
+    def parts(self, entry: Operation, result: Flow, flow: Flow) -> Flow:
+        """`left, right = …`: each part a variable of its name; the first one flows on."""
+        names = [self.local(part.name) for part in entry.parts]
+        self.statements.append(Assign(", ".join(names), result.code))
+        sizes = channels.of_parts(self.definition, entry, flow.channels)
+        for part, name, found in zip(entry.parts, names, sizes, strict=True):
+            self.variables[part] = name
+            self.channels_of[part] = found
+        return Flow(names[0], sizes[0])
 
     def layer(
         self,
@@ -295,7 +308,7 @@ class Walk(Writing):
         found = self.named_channels(target)
         return Flow(variable, found)
 
-    def named_channels(self, target: Entry | InputDefinition) -> list[Expr]:
+    def named_channels(self, target: Entry | Part | InputDefinition) -> list[Expr]:
         if isinstance(target, InputDefinition):
             if self.definition.block is not None:
                 return [channels.IN_CHANNELS]

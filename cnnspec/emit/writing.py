@@ -13,7 +13,7 @@ from cnnspec.emit.site import Step
 from cnnspec.emit.statements import Assign, If, Statement
 from cnnspec.emit.target import Target
 from cnnspec.expressions import Expr
-from cnnspec.spec import Entry, entries_of
+from cnnspec.spec import Entry, Operation, Part, entries_of
 
 if TYPE_CHECKING:
     from cnnspec.graph import Graph, Occurrence
@@ -49,7 +49,9 @@ class Writing(Target):
         self.around: list[Loop | Condition] = []
         self.variables: dict[object, str] = {}
         self.outside = outside
-        self.live = {entry.name for entry in entries_of(definition.body)} | outside
+        entries = entries_of(definition.body)
+        parts = {p.name for e in entries if isinstance(e, Operation) for p in e.parts}
+        self.live = {entry.name for entry in entries} | parts | outside
         if definition.block is not None:
             self.live |= {*definition.block.args, *definition.block.let}
         else:
@@ -60,7 +62,7 @@ class Writing(Target):
         self.rehearsed: dict[tuple[Any, ...], list[Expr]] = {}
         self.commented: Shape | None = None
         self.read_loops: set[str] = set()
-        self.channels_of: dict[Entry, list[Expr]] = {}
+        self.channels_of: dict[Entry | Part, list[Expr]] = {}
 
     def snapshot(self) -> Callable[[], None]:
         """Returns what puts everything written back to where it was."""

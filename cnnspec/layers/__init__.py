@@ -19,6 +19,7 @@ from cnnspec.layers import (
     recurrent,
     resize,
     scale,
+    split,
     transposed,
 )
 from cnnspec.layers.layer import Layer
@@ -38,6 +39,7 @@ FAMILIES = (
     radial,
     rearrange,
     merge,
+    split,
     embedding,
     recurrent,
     attention,

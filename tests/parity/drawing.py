@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cnnspec.compile import Checked, check_source
 from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.emit.site import Inexpressible
-from cnnspec.fields import Field, Names
+from cnnspec.fields import NAMING, Field, Names, Parts
 from cnnspec.layers import OPERATIONS
 from cnnspec.source import SourceFile
 
@@ -125,7 +125,15 @@ def _surrounded(
             {"dense": {"units": 3}, "name": "wide"} if e["name"] == "wide" else e  # type: ignore[index, call-overload]
             for e in entries
         ]
-    return [*entries, {op: given, **shared}]
+    return [*entries, {op: given, **shared}, *_joined(op, values)]
+
+
+def _joined(op: str, values: Values) -> list[Entry]:
+    """What reads all parts of an operation with several outputs."""
+    named = [
+        v for n, v in values.items() if isinstance(OPERATIONS[op].fields[n], Parts)
+    ]
+    return [{"concat": {"with": names[1:]}} for names in named]
 
 
 def _plain_spec(op: str, source: random.Random, values: Values) -> dict[str, Any]:
@@ -148,7 +156,7 @@ def _block_spec(op: str, source: random.Random, uses: list[Values]) -> dict[str,
     """The operation in a block whose arguments carry its fields, used with different values."""
     sizes = _input(source)
     first, fields = uses[0], OPERATIONS[op].fields
-    carried = [n for n in first if not isinstance(fields[n], Names)]
+    carried = [n for n in first if not isinstance(fields[n], NAMING)]
     given = {n: f"$its_{n}" if n in carried else v for n, v in first.items()}
     added = dict.fromkeys(carried, 0)
     for name in carried:

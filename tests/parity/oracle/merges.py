@@ -22,7 +22,9 @@ def concat(node, own, xs, learns):
 
 
 def split(node, own, xs, learns):
-    return list(xs[0].chunk(node["values"]["parts"], 1))
+    values, axis = node["values"], axis_of(node["layouts"][0])
+    sizes = values["sizes"] or xs[0].shape[axis] // len(values["into"])
+    return list(xs[0].split(sizes, axis))
 
 
 EVALUATE = {**dict.fromkeys(MERGES, merge), "concat": concat, "split": split}
