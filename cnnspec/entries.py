@@ -163,7 +163,13 @@ class EntryReader:
             return tuple(self.blocks[name].args)
         if name in CONTAINERS:
             return (*LISTS[name], *CONTAINERS[name].fields)
-        return ()
+        from cnnspec.plugins import Unusable, installed
+
+        try:
+            op = installed(name)
+        except Unusable:
+            op = None
+        return tuple(op.fields) if op is not None else ()
 
     def _is_known(self, name: str) -> bool:
         return name in self._known()

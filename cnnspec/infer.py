@@ -71,17 +71,17 @@ def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
     assert least <= len(inputs) and (most is None or len(inputs) <= most), layer.op
     try:
         outputs = layer.infer(inputs)
-    except Misfit as misfit:
+        learned = [weight for weight in layer.weights(inputs) if weight.learned]
+        return Result(
+            outputs,
+            sum([weight.count for weight in learned]),
+            sum([weight.count for weight in learned if not weight.constant]),
+            layer.macs(inputs, outputs),
+            layer.reach(inputs),
+            tuple(layer.remarks(inputs)),
+        )
+    except Misfit as misfit:  # of a plugin's operation each method may raise one
         return Result((None,) * layer.ports, 0, 0, 0, None, (misfit.remark,))
-    learned = [weight for weight in layer.weights(inputs) if weight.learned]
-    return Result(
-        outputs,
-        sum([weight.count for weight in learned]),
-        sum([weight.count for weight in learned if not weight.constant]),
-        layer.macs(inputs, outputs),
-        layer.reach(inputs),
-        tuple(layer.remarks(inputs)),
-    )
 
 
 def _widest(fields: list[Field | None]) -> Field | None:

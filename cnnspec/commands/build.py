@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnnspec.commands.options import set_option, terminal_width, wants_color
+from cnnspec.commands.options import (
+    plugin_option,
+    set_option,
+    terminal_width,
+    wants_color,
+)
 from cnnspec.compile import Checked, check_file
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ force_option = click.option(
 @click.option("--diff", is_flag=True, help="As --check, and print the difference.")
 @force_option
 @set_option
+@plugin_option
 def build(
     file: str,
     target: str,

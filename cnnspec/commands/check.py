@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from cnnspec.commands.options import set_option, terminal_width, wants_color
+from cnnspec.commands.options import (
+    plugin_option,
+    set_option,
+    terminal_width,
+    wants_color,
+)
 from cnnspec.compile import Checked, check_file
 from cnnspec.diagnostics import Diagnostic
 
@@ -24,6 +29,7 @@ FORMATS = ("text", "concise", "json", "sarif", "github")
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
 )
 @set_option
+@plugin_option
 def check(
     files: tuple[str, ...],
     strict: bool,

@@ -50,6 +50,39 @@ def set_option(command: F) -> F:
     )(command)
 
 
+def _admit(
+    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The plugins' operations join the registry; a faulty plugin ends the process with 2."""
+    for path in given:
+        from cnnspec.diagnostics import Bag
+        from cnnspec.plugins import admit_file
+
+        bag = Bag()
+        source = admit_file(path, bag)
+        if len(bag):
+            from cnnspec.render import render_text
+
+            color = wants_color(sys.stderr)
+            text = render_text(bag.sorted(), source, color, terminal_width())
+            click.echo(text, nl=False, color=color, err=True)
+            ctx.exit(2)
+    return given
+
+
+def plugin_option(command: F) -> F:
+    return click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="FILE.py",
+        expose_value=False,
+        callback=_admit,
+        help="Take the operations that this file defines, too. It is run as Python. "
+        "May be repeated.",
+    )(command)
+
+
 def wants_color(stream: Any = None) -> bool:
     """Whether to colour: a terminal, and no NO_COLOR (https://no-color.org)."""
     if os.environ.get("NO_COLOR"):

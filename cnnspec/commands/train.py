@@ -22,7 +22,7 @@ from cnnspec.commands.build import (
     target_option,
     write,
 )
-from cnnspec.commands.options import set_option
+from cnnspec.commands.options import plugin_option, set_option
 from cnnspec.compile import Checked, check_file
 
 # Packages whose module has another name.
@@ -42,6 +42,7 @@ MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
 )
 @force_option
 @set_option
+@plugin_option
 def train(
     file: str,
     args: tuple[str, ...],

@@ -46,6 +46,10 @@ class Misfit(Exception):
         self.remark = remark
 
 
+class Incomplete(TypeError):
+    """The class lacks a part of an operation."""
+
+
 class Weight(NamedTuple):
     """A tensor that belongs to a layer.
 
@@ -97,8 +101,10 @@ class Layer(Declared):
             for part in ("infer", "pytorch", "keras")
             if getattr(cls, part) is getattr(Layer, part)
         ]
-        if missing or not cls.__doc__ or not cls.example:
-            raise TypeError(f"{cls.__name__} lacks {', '.join(missing) or 'its page'}")
+        missing += [] if cls.__doc__ else ["its page, the docstring"]
+        missing += [] if cls.example else ["an example"]
+        if missing:
+            raise Incomplete(f"{cls.__name__} lacks {', '.join(missing)}")
 
     @property
     def ports(self) -> int:
