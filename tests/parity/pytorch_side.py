@@ -41,14 +41,14 @@ def draw_inputs(facts, rng):
 
 
 def draw_weights(model):
-    """Biases and statistics that a wrong order would not survive; kernels stay as drawn."""
+    """Biases, scales and statistics that a wrong order would not survive; kernels stay as drawn."""
     for name, value in model.state_dict().items():
         if "running_var" in name:
             value.uniform_(0.5, 2)
         elif "running_mean" in name:
             value.normal_()
-        elif value.dim() == 1:
-            value.uniform_(0.5, 1.5)
+        elif value.dim() == 1 or (value.dim() and (value == value.flatten()[0]).all()):
+            value.uniform_(0.5, 1.5)  # all ones, or all zeros
 
 
 def named(found):
