@@ -10,6 +10,7 @@ from cnnspec.emit.model import (
     Source,
     frozen_paths,
     header,
+    helper_lines,
     let_statements,
     outputs_code,
     parameters,
@@ -48,10 +49,9 @@ def write_model(source: Source) -> str:
         write_one = _model if definition.block is None else _block
         written.append(write_one(source, walk))
     wrappers = {name for walk in walks for name in walk.wrappers}
-    helpers = {name: text for walk in walks for name, text in walk.helpers.items()}
     body = [HE_NORMAL.split("\n")] if wrappers else []
     body += [WRAPPER.format(layer=n).split("\n") for n in WRAPPED if n in wrappers]
-    body += [text.rstrip().split("\n") for text in helpers.values()]
+    body += helper_lines(walks)
     body += written
     code = [line for part in body for line in part]
     paths = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]

@@ -14,9 +14,12 @@ from cnnspec.emit.render import render, used_names
 from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import Assign, Statement
 from cnnspec.emit.walk import Walk
+from cnnspec.layers.activation import last_function
 from cnnspec.spec import INPUT, Body, Entry, entries_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cnnspec.emit.flow import Flow
     from cnnspec.graph import Graph, Node, Scope
     from cnnspec.spec import Block, Reference, Spec
@@ -147,6 +150,32 @@ def _frozen(tree: object) -> object:
     return tuple(map(_frozen, tree)) if isinstance(tree, list) else tree
 
 
+def helper_lines(walks: Iterable[Walk]) -> list[list[str]]:
+    """The lines of each helper; what several walks enter into a dict stands there once."""
+    sources: dict[str, str] = {}
+    entries: dict[tuple[str, str], str] = {}
+    for walk in walks:
+        sources |= walk.helpers
+        entries |= walk.helper_entries
+    written = []
+    for name, source in sources.items():
+        lines = source.rstrip().split("\n")
+        for number, line in enumerate(lines):
+            if line.strip() == "# entries":
+                own = {
+                    key: code
+                    for (helper, key), code in entries.items()
+                    if helper == name
+                }
+                indent = line.removesuffix("# entries")
+                lines[number : number + 1] = [
+                    f'{indent}"{key}": {code},' for key, code in own.items()
+                ]
+                break
+        written.append(lines)
+    return written
+
+
 def frozen_paths(source: Source) -> list[str]:
     """Paths of layers and blocks with `trainable: false`, the outermost only."""
     layers = source.graph.layers
@@ -201,7 +230,7 @@ def logits_entries(
             node, alone = graph.nodes[before], alone and readers[before] == 1
         if node.layer is None or node.entry is None:
             continue
-        if wanted in (node.layer.op, node.layer.values.get("activation")):
+        if last_function(node.layer) == wanted:
             if len(graph.occurrences[node.entry]) > 1 or not alone:
                 raise _shared_end(node.entry, wanted, loss)
             found.add(node.entry)

@@ -12,6 +12,7 @@ from cnnspec.emit.model import (
     Source,
     frozen_paths,
     header,
+    helper_lines,
     initialised_entries,
     let_statements,
     outputs_code,
@@ -23,8 +24,10 @@ from cnnspec.emit.pytorch_walk import TorchWalk
 from cnnspec.emit.quote import literal
 from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
 from cnnspec.expressions import Literal
+from cnnspec.layers.layer import Layer
 from cnnspec.names import camel
 from cnnspec.shapes import Shape
+from cnnspec.spec import Operation
 
 if TYPE_CHECKING:
     from cnnspec.spec import Entry
@@ -49,13 +52,11 @@ def write_model(source: Source) -> str:
     modules: list[_Module] = []
     for definition in source.definitions:
         modules.append(_write_module(source, definition))
-    helpers: dict[str, str] = {}
     kernels: set[str] = set()
     for module in modules:
-        helpers |= module.walk.helpers
         kernels |= module.walk.modules & set(KERNELS)
-    body: list[list[str]] = [text.rstrip().split("\n") for text in helpers.values()]
-    if kernels:
+    body = helper_lines(module.walk for module in modules)
+    if kernels or _of_their_own(source):
         body.append(_init_weights(source, sorted(kernels), modules))
     body += [module.lines for module in modules]
     frozen = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
@@ -97,10 +98,43 @@ def _init_weights(
 
     `Module.apply` visits children first, so what a class says of its layers comes last.
     """
+    others = _of_their_own(source)
+    lines = ["def init_weights(module):"]
+    if kernels:
+        rest = ", where nothing else is said" if others else ""
+        lines.append(f'    """He normal kernels (fan in), zero biases{rest}."""')
+        lines += _init_kernels(source, kernels)
+    else:
+        lines.append('    """How weights begin."""')
+    for layer in others:
+        lines.append(f"    if isinstance(module, {layer.torch_class}):")
+        lines += [f"        {line}" for line in layer.torch_init.splitlines()]
+    for module in modules:
+        own: list[Statement] = []
+        for entry in initialised_entries(module.definition.body):
+            own += _draw(module.walk, entry)
+        if own:
+            branch = write([If(f"isinstance(module, {module.name})", own)], INDENT)
+            lines += branch
+    return lines
+
+
+def _of_their_own(source: Source) -> list[type[Layer]]:
+    """Operations whose weights begin otherwise than a kernel and its bias."""
+    found = {type(node.layer) for node in source.graph.layers}
+    return sorted(
+        (cls for cls in found if issubclass(cls, Layer) and cls.torch_class),
+        key=lambda cls: cls.torch_class,
+    )
+
+
+def _init_kernels(source: Source, kernels: list[str]) -> list[str]:
     biased = {
         any(w.name == "bias" for w in node.layer.weights(source.graph.shapes_in(node)))
         for node in source.graph.layers
-        if node.layer is not None and node.layer.takes_init
+        if node.layer is not None
+        and node.layer.takes_init
+        and not node.layer.torch_class
     }
     test = kernels[0] if len(kernels) == 1 else f"({', '.join(kernels)})"
     body: list[Statement] = [
@@ -117,19 +151,7 @@ def _init_weights(
         body.append(zeros)
     elif True in biased:
         body.append(If("module.bias is not None", [zeros]))
-    lines = [
-        "def init_weights(module):",
-        '    """He normal kernels (fan in), zero biases."""',
-        *write([If(f"isinstance(module, {test})", body)], INDENT),
-    ]
-    for module in modules:
-        own: list[Statement] = []
-        for entry in initialised_entries(module.definition.body):
-            own += _draw(module.walk, entry)
-        if own:
-            branch = write([If(f"isinstance(module, {module.name})", own)], INDENT)
-            lines += branch
-    return lines
+    return write([If(f"isinstance(module, {test})", body)], INDENT)
 
 
 def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
@@ -144,21 +166,20 @@ def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
         isinstance(made[0].code, Call) and made[0].code.func == "nn.Sequential"
     )
     target = f"module.{entry.name}"
+    cls = entry.op if isinstance(entry, Operation) else Layer
+    headers, tensor = cls.torch_kernels(target, draw)
+    if is_list or made[0].otherwise_identity is not None:
+        kinds = cls.torch_class or f"({', '.join(KERNELS)})"
+        headers, tensor = cls.torch_kernels("layer", draw)
+        found = f"for layer in {target}.modules():", f"if isinstance(layer, {kinds}):"
+        headers = (*found, *headers)
     rest: list[Argument] = [literal(value) for value in draw.args]
     rest += [Keyword(name, literal(value)) for name, value in draw.options]
-    if is_list or made[0].otherwise_identity is not None:
-        call = one_line(Call(draw.function, ("layer.weight", *rest)))
-        kinds = f"({', '.join(KERNELS)})"
-        return [
-            Raw(
-                (
-                    f"for layer in {target}.modules():",
-                    f"    if isinstance(layer, {kinds}):",
-                    f"        {call}",
-                )
-            )
-        ]
-    return [Assign("", Call(draw.function, (f"{target}.weight", *rest)))]
+    call = Call(draw.function, (tensor, *rest))
+    if not headers:
+        return [Assign("", call)]
+    nested = (*headers, one_line(call))
+    return [Raw(tuple(" " * INDENT * n + line for n, line in enumerate(nested)))]
 
 
 def _write_module(source: Source, definition: Definition) -> _Module:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from cnnspec.algebra import simplify, substitute
 from cnnspec.emit import call
-from cnnspec.emit.call import Code, Tuple
+from cnnspec.emit.call import Code, Dict, Tuple
 from cnnspec.emit.quote import literal
 from cnnspec.expressions import (
     Binary,
@@ -28,7 +28,17 @@ from cnnspec.unparse import unparse
 
 SHORT = 30  # columns; what is longer may be broken over lines
 
-Value: TypeAlias = Any  # an Expr, a plain literal, or a tuple of Values
+# An Expr, a plain literal, a Verbatim, or a tuple or dict of Values.
+Value: TypeAlias = Any
+
+
+class Verbatim:
+    """Code that is no value of a spec, such as a function of the framework."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
 
 
 def render(value: Value, spelling: Mapping[str, str]) -> Code:
@@ -38,6 +48,11 @@ def render(value: Value, spelling: Mapping[str, str]) -> Code:
         return code_of(substitute(value, changed) if changed else value)
     if isinstance(value, tuple | list):
         return Tuple(tuple(render(item, spelling) for item in value))
+    if isinstance(value, dict):
+        pairs = [(literal(key), render(item, spelling)) for key, item in value.items()]
+        return Dict(tuple(pairs))
+    if isinstance(value, Verbatim):
+        return value.code
     if isinstance(value, float) and isinf(value):
         return 'float("inf")' if value > 0 else 'float("-inf")'
     return literal(value)
@@ -78,6 +93,8 @@ def used_names(value: Value) -> frozenset[str]:
         return names(value)
     if isinstance(value, tuple | list):
         return frozenset().union(*map(used_names, value))
+    if isinstance(value, dict):
+        return frozenset().union(*map(used_names, value.values()))
     return frozenset()
 
 
@@ -89,10 +106,14 @@ def evaluate_value(value: Value, scope: Mapping[str, Any]) -> Any:
         return evaluate(value, scope)
     if isinstance(value, tuple | list):
         return tuple(evaluate_value(item, scope) for item in value)
+    if isinstance(value, dict):
+        return {key: evaluate_value(item, scope) for key, item in value.items()}
     return value
 
 
 def _tuples(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _tuples(item) for key, item in plain.items()}
     return tuple(map(_tuples, plain)) if isinstance(plain, list) else plain
 
 

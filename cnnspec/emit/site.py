@@ -8,7 +8,7 @@ that was checked to give the right number in every instance.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
@@ -194,13 +194,21 @@ class Site:
         zeros = holds_anywhere(number, 0, [i.values for i in self.instances])
         return step._replace(guard=number) if zeros else step
 
-    def helper(self, name: str, source: str) -> str:
+    def helper(
+        self, name: str, source: str, entries: Mapping[str, str] | None = None
+    ) -> str:
         """Adds a function's or class's source to the module, once; returns its name.
 
         A function is for `call`; a class for `module` or `layer`.
+
+        Args:
+            entries: code by key for the line `# entries` in the source's dict, which gets
+                those of all places that use the helper.
         """
         begun = re.compile(rf"^(def|class) {name}\b", re.M)
         self._walk.helpers[name] = begun.sub(rf"\1 _{name}", source)
+        for key, code in (entries or {}).items():
+            self._walk.helper_entries[name, key] = code
         return f"_{name}"  # no name of a spec begins with `_`
 
     def _arguments(

@@ -18,6 +18,7 @@ from cnnspec.emit.site import Inexpressible, Instance, Site
 from cnnspec.emit.statements import Assign, For, If, Statement
 from cnnspec.emit.writing import Writing
 from cnnspec.expressions import Expr, Literal, names
+from cnnspec.layers.activation import without_last_function
 from cnnspec.spec import (
     Body,
     Entry,
@@ -65,7 +66,7 @@ class Walk(Writing):
         layer = node.layer
         assert layer is not None
         if node.entry in self.plain:
-            layer = type(layer)({**layer.values, "activation": "none"})
+            layer = without_last_function(layer)
         inputs = self.graph.shapes_in(node)
         outputs = tuple([shape for shape in node.outputs if shape is not None])
         return Instance(layer, inputs, outputs, occurrence.values)

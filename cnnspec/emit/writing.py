@@ -45,6 +45,7 @@ class Writing(Target):
         self.plain = plain
         self.comments = comments
         self.helpers: dict[str, str] = {}
+        self.helper_entries: dict[tuple[str, str], str] = {}
         self.statements: list[Statement] = []
         self.around: list[Loop | Condition] = []
         self.variables: dict[object, str] = {}

@@ -10,6 +10,11 @@ from oracle.norm import following
 LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 
 
+def field_of(node):
+    """The field that names the function which a layer ends in."""
+    return "function" if node["op"] == "activation" else "activation"
+
+
 def evaluate(graph, state, inputs, training=False):
     """The outputs by name, and the running means after it by their key in the state.
 
@@ -42,13 +47,14 @@ def evaluate(graph, state, inputs, training=False):
         node = graph["nodes"][number]
         if final and node["op"] == final:  # the loss applies it
             number, port = node["inputs"][0]
-        elif final and (node["values"] or {}).get("activation") == final:
+        elif final and (node["values"] or {}).get(field_of(node)) == final:
             path = node["path"].replace("[", ".").replace("]", "")
-            values = {**node["values"], "activation": "none"}
+            values = {**node["values"], field_of(node): "none"}
             xs = [found[n][p] for n, p in node["inputs"]]
             plain = {**node, "values": values}
             function = EVALUATE[node["op"]]
-            outputs[name] = function(plain, weights[path], xs, training)[port]
+            own = weights.get(path, {})
+            outputs[name] = function(plain, own, xs, training)[port]
             continue
         outputs[name] = found[number][port]
     return outputs, running

@@ -32,7 +32,8 @@ TOLERANCE = 1e-5  # of each output's largest value
 RUNNING_TOLERANCE = 1e-3
 
 
-RANDOM = {"dropout"}  # operations that draw numbers in training
+# Operations that draw numbers in training.
+RANDOM = {"dropout", "spatial_dropout", "alpha_dropout", "drop_path"}
 # Operations whose multiply-adds torch's FlopCounterMode does not count, or counts otherwise.
 UNCOUNTED: set[str] = set()
 

@@ -57,7 +57,8 @@ def set_weights(model, weights, graph):
         placed = LAYOUTS.get(node["op"], usual)(tensors, node["values"])
         for attribute, value in placed.items():
             variable = reduce(getattr, attribute.split("."), layer)
-            variable.assign(value)
+            # A vector may have axes of extent 1 beside its own.
+            variable.assign(value.reshape(variable.shape) if value.ndim == 1 else value)
     unset = {w.path.partition("/")[0] for w in model.weights} - set(by_layer)
     assert not unset, unset
 
