@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cnnspec.declared import read_given, settle
 from cnnspec.fields import Boolean, Choice, Declared, Number
 from cnnspec.shared import take_name
-from cnnspec.spec import Entry, Head, Parallel, Residual
+from cnnspec.spec import Entry, Head, Parallel, Reference, Residual, Reuse
 from cnnspec.suggest import did_you_mean
 from cnnspec.values import Unevaluable, Value
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
@@ -85,16 +85,38 @@ class HeadFields(Declared):
     serve = Boolean(True, doc="Whether the head exists outside of training.")
 
 
+class ReuseFields(Declared):
+    """Applies an earlier layer or block once more, with the same weights.
+
+    `reuse: NAME` stands for that layer or block with the fields and arguments it has there. Its
+    parameters count once, its multiply-adds each time. What enters must fit the weights: as
+    many channels, and before a dense layer as many features.
+
+    Shapes: as those of the layer or block.
+    Source: Bromley et al., "Signature verification using a Siamese time delay neural network",
+    1993.
+    """
+
+    example: ClassVar[str] = """
+        - conv: {filters: 4, kernel: 3, padding: 1}
+          name: encoder
+        - relu
+        - reuse: encoder
+        """
+
+
 # Each container's lists, with whether they must be given.
 LISTS = {
     "residual": {"body": True, "shortcut": False},
     "parallel": {"branches": True},
     "head": {"layers": True},
+    "reuse": {},
 }
 CONTAINERS: dict[str, type[Declared]] = {
     "residual": ResidualFields,
     "parallel": ParallelFields,
     "head": HeadFields,
+    "reuse": ReuseFields,
 }
 
 
@@ -109,6 +131,8 @@ def read_container(
         top: whether it stands in the top-level `layers`.
     """
     name = key.text
+    if name == "reuse":
+        return _read_reuse(reader, key, body, node)
     if not isinstance(body, Mapping):
         wanted = ", ".join(f"{n}: […]" for n in LISTS[name])
         reader.bag.add(
@@ -133,6 +157,21 @@ def read_container(
     if name == "parallel":
         return _read_parallel(reader, key, body, node, fields)
     return _read_head(reader, key, body, node, top, fields)
+
+
+def _read_reuse(
+    reader: EntryReader, key: Scalar, body: Node | None, node: Node
+) -> Reuse | None:
+    if isinstance(body, Scalar) and isinstance(body.value, str):
+        return Reuse(key.text, key.span, node, Reference(body.text, body.span))
+    reader.bag.add(
+        "CS107",
+        "`reuse` takes the name of an earlier layer or block",
+        key.span if body is None else body.span,
+        "gets nothing" if body is None else f"gets {body.kind}",
+        help="write `reuse: NAME`",
+    )
+    return None
 
 
 def _check_lists(

@@ -6,7 +6,7 @@ shape. A layer that fails has an unknown shape, and what reads it stays silent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cnnspec.fields import Refused
 from cnnspec.findings import Fault, Findings, TooLarge
@@ -15,6 +15,14 @@ from cnnspec.infer import Inference, Result
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
 from cnnspec.layers.split import Split
+from cnnspec.scopes import (
+    Frame,
+    bind_channels,
+    ports_of,
+    share_weights,
+    take_arguments,
+    take_let,
+)
 from cnnspec.spec import (
     INPUT,
     Body,
@@ -25,6 +33,7 @@ from cnnspec.spec import (
     Parallel,
     Reference,
     Residual,
+    Reuse,
     Spec,
     Use,
 )
@@ -32,7 +41,6 @@ from cnnspec.values import Unevaluable, Value
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
-    from cnnspec.shapes import Shape
     from cnnspec.source import Span
 
 MAX_LAYERS = 50_000
@@ -59,34 +67,13 @@ def expand(spec: Spec, file: str, bag: Bag) -> tuple[Graph, list[Fault]]:
     return expansion.graph, expansion.findings.faults
 
 
-def _ports(entry: Entry, layer: Layer | None) -> int:
-    """How many outputs an entry has, known or not."""
-    if layer is not None:
-        return layer.ports
-    if type(entry) is Operation and entry.parts:
-        return entry.parts[-1].port + 1
-    return 1
-
-
 def _splitter(entry: Parallel) -> Split:
     """What cuts the channels for the branches."""
     return Split({"into": tuple([str(n) for n in range(len(entry.branches))])})
 
 
-class _Frame(NamedTuple):
-    """Where the walk stands: names in sight of expressions, outputs in sight of references."""
-
-    scope: Scope
-    values: dict[str, Any]
-    outputs: dict[object, Edge]
-    suffix: str  # `[i]` of the repeated containers around, within the definition
-    trainable: bool
-    serves: bool
-    nesting: int
-
-
 class _Expansion:
-    __slots__ = ("findings", "graph", "inference", "layers", "spec", "visits")
+    __slots__ = ("findings", "graph", "inference", "layers", "made", "spec", "visits")
 
     def __init__(self, spec: Spec, file: str, bag: Bag) -> None:
         self.spec = spec
@@ -94,6 +81,7 @@ class _Expansion:
         self.findings = Findings(spec, self.graph, file, bag)
         self.inference = Inference()
         self.layers: dict[Any, Layer | None] = {}
+        self.made: dict[object, range] = {}  # nodes of what is reused later
         self.visits = 0
 
     def run(self) -> None:
@@ -113,24 +101,18 @@ class _Expansion:
         flow = next(iter(graph.inputs.values()))
         if len(graph.inputs) == 1:
             outputs[INPUT] = flow
-            self._bind_channels(scope, graph.shape(flow))
-        frame = _Frame(scope, scope.values, outputs, "", True, True, 0)
+            bind_channels(scope, graph.shape(flow))
+        frame = Frame(scope, scope.values, outputs, "", True, True, 0)
         flow = self._expand_list(spec.layers, flow, frame)
         graph.outputs.update(self._model_outputs(flow, frame))
 
-    def _model_outputs(self, flow: Edge, frame: _Frame) -> dict[str, Edge]:
+    def _model_outputs(self, flow: Edge, frame: Frame) -> dict[str, Edge]:
         if self.spec.outputs is None:
             heads = self.graph.heads.items()
             return {"output": flow, **{n: frame.outputs[head] for n, head in heads}}
         return {r.name: self._find(r, frame) for r in self.spec.outputs}
 
-    def _bind_channels(self, scope: Scope, shape: Shape | None) -> None:
-        if shape is None:
-            scope.incomplete = True
-        elif shape.channels is not None:
-            scope.values["in_channels"] = shape.channels
-
-    def _expand_list(self, body: Body, flow: Edge, frame: _Frame) -> Edge:
+    def _expand_list(self, body: Body, flow: Edge, frame: Frame) -> Edge:
         if frame.nesting > MAX_NESTING:
             span = body[0].key_span if body else self.spec.root.span
             self.findings.too_deep(span, MAX_NESTING, frame.scope)
@@ -144,7 +126,7 @@ class _Expansion:
                 flow = output
         return flow
 
-    def _expand_entry(self, entry: Entry, flow: Edge, frame: _Frame) -> Edge:
+    def _expand_entry(self, entry: Entry, flow: Edge, frame: Frame) -> Edge:
         if entry.source is not None:
             flow = self._find(entry.source, frame)
         kept = entry.when is None or self._flag(entry.when, frame)
@@ -152,7 +134,10 @@ class _Expansion:
         if kept is None or rounds is None:
             output = self._add_node(entry, None, (flow,), frame)[0]
         elif entry.repeat is None and kept:
+            start = len(self.graph.nodes)
             output = self._expand_once(entry, flow, frame, None)
+            if entry.reuses:
+                self.made[entry] = range(start, len(self.graph.nodes))
         else:
             output = flow
             for index in range(rounds):
@@ -165,7 +150,7 @@ class _Expansion:
         return output
 
     def _expand_once(
-        self, entry: Entry, flow: Edge, frame: _Frame, rounds: int | None
+        self, entry: Entry, flow: Edge, frame: Frame, rounds: int | None
     ) -> Edge:
         self.visits += 1
         if self.visits > MAX_VISITS:
@@ -182,11 +167,13 @@ class _Expansion:
             return self._parallel(entry, flow, frame, rounds)
         if type(entry) is Head:
             return self._head(entry, flow, frame)
+        if type(entry) is Reuse:
+            return self._reuse(entry, flow, frame, rounds)
         assert type(entry) is Broken
         return self._add_node(entry, None, (flow,), frame)[0]
 
     def _operation(
-        self, entry: Operation, flow: Edge, frame: _Frame, rounds: int | None
+        self, entry: Operation, flow: Edge, frame: Frame, rounds: int | None
     ) -> Edge:
         inputs: tuple[Edge, ...] = (flow,)
         if entry.edges:
@@ -198,7 +185,7 @@ class _Expansion:
         self._record(entry, frame, frame.values, True, rounds, inputs, edge, node)
         return edge
 
-    def _make_layer(self, entry: Operation, frame: _Frame) -> Layer | None:
+    def _make_layer(self, entry: Operation, frame: Frame) -> Layer | None:
         """The layer with its fields evaluated, made once for equal values."""
         try:
             plain = {n: v.evaluate(frame.values) for n, v in entry.given.items()}
@@ -221,59 +208,69 @@ class _Expansion:
                 self.findings.refused(entry, name, value, scope)
         return entry.op(accepted) if len(accepted) == len(plain) else None
 
-    def _use(self, entry: Use, flow: Edge, frame: _Frame, rounds: int | None) -> Edge:
-        block = entry.block
-        path = self._path(entry, frame)
-        index = frame.values.get("index", 0)
-        scope = Scope(
-            block,
-            dict(self.spec.variables),
-            f"{path}.",
-            frame.scope,
-            entry,
-            (index, rounds) if rounds is not None else None,
-        )
+    def _use(
+        self,
+        entry: Use,
+        flow: Edge,
+        frame: Frame,
+        rounds: int | None,
+        again: Reuse | None = None,
+    ) -> Edge:
+        """A block's layers; `again` is where it is reused."""
+        where, block = again or entry, entry.block
+        turn = (frame.values["index"], rounds) if rounds is not None else None
+        path = f"{self._path(where, frame)}."
+        values = dict(self.spec.variables)
+        scope = Scope(block, values, path, frame.scope, entry, turn)
         scope.incomplete = bool(block.broken or self.spec.variables.broken)
-        for name, argument in block.args.items():
-            value = entry.given.get(name)
-            try:
-                if value is not None:
-                    scope.values[name] = value.evaluate(frame.values)
-                elif argument.default is not None:
-                    scope.values[name] = argument.default.tree
-                else:
-                    scope.incomplete = True
-            except Unevaluable as fault:
-                self.findings.unevaluable(fault, frame.scope)
-                scope.values.pop(name, None)
-                scope.incomplete = True
-        self._bind_channels(scope, self.graph.shape(flow))
+        take_arguments(scope, entry, frame.values, self.findings)
+        bind_channels(scope, self.graph.shape(flow))
+        take_let(scope, block, self.findings)
         inner = frame._replace(
             scope=scope,
-            values=scope.values,
+            values=values,
             outputs={INPUT: flow},
             suffix="",
             nesting=frame.nesting + 1,
         )
-        for name, value in block.let.items():
-            try:
-                scope.values[name] = value.evaluate(scope.values)
-            except Unevaluable as fault:
-                self.findings.unevaluable(fault, scope)
-                scope.values.pop(name, None)
-                scope.incomplete = True
         output = self._expand_list(block.layers, flow, inner)
-        self._record(
-            entry, frame, frame.values, True, rounds, (flow,), output, None, scope
-        )
+        rest = (True, rounds, (flow,), output, None, scope)
+        self._record(where, frame, frame.values, *rest)
         return output
 
-    def _nested(self, body: Body, flow: Edge, frame: _Frame) -> Edge:
+    def _reuse(
+        self, entry: Reuse, flow: Edge, frame: Frame, rounds: int | None
+    ) -> Edge:
+        """The layers of an earlier entry once more; the weights stay those of the first."""
+        target = entry.target.target
+        if target is None or target not in self.made:
+            return self._add_node(entry, None, (flow,), frame)[0]
+        assert isinstance(target, Operation | Use)
+        nodes, first = self.graph.nodes, self.made[target]
+        start = len(nodes)
+        if target.trainable is not None:
+            frozen = self._flag(target.trainable, frame) is False
+            frame = frame._replace(trainable=frame.trainable and not frozen)
+        if isinstance(target, Use):
+            output = self._use(target, flow, frame, rounds, entry)
+        else:
+            layer = nodes[first.start].layer
+            output, node = self._add_node(entry, layer, (flow,), frame)
+            rest = (True, rounds, (flow,), output, node)
+            self._record(entry, frame, frame.values, *rest)
+        owners = nodes[first.start : first.stop]
+        if not share_weights(self.graph, owners, nodes[start:]):
+            before = self.graph.shape(owners[0].inputs[0])
+            shapes = (before, self.graph.shape(flow))
+            self.findings.unlike(entry, target, shapes, frame.scope)
+        return output
+
+    def _nested(self, body: Body, flow: Edge, frame: Frame) -> Edge:
         """A nested list; which names it may read `references` has settled."""
         return self._expand_list(body, flow, frame._replace(nesting=frame.nesting + 1))
 
     def _residual(
-        self, entry: Residual, flow: Edge, frame: _Frame, rounds: int | None
+        self, entry: Residual, flow: Edge, frame: Frame, rounds: int | None
     ) -> Edge:
         output = self._nested(entry.body, flow, frame)
         node = None
@@ -289,7 +286,7 @@ class _Expansion:
         return output
 
     def _parallel(
-        self, entry: Parallel, flow: Edge, frame: _Frame, rounds: int | None
+        self, entry: Parallel, flow: Edge, frame: Frame, rounds: int | None
     ) -> Edge:
         count = len(entry.branches)
         starts = [flow] * count
@@ -305,7 +302,7 @@ class _Expansion:
         self._record(entry, frame, frame.values, True, rounds, (flow,), output, node)
         return output
 
-    def _head(self, entry: Head, flow: Edge, frame: _Frame) -> Edge:
+    def _head(self, entry: Head, flow: Edge, frame: Frame) -> Edge:
         inner = frame._replace(serves=entry.serve)
         output = self._nested(entry.layers, flow, inner)
         self.graph.heads[entry.name] = entry
@@ -317,7 +314,7 @@ class _Expansion:
         entry: Entry,
         layer: Layer | None,
         inputs: tuple[Edge, ...],
-        frame: _Frame,
+        frame: Frame,
         part: str = "",
     ) -> tuple[Edge, Node]:
         nodes = self.graph.nodes
@@ -331,7 +328,7 @@ class _Expansion:
         node.serves = frame.serves
         nodes.append(node)
         if layer is None or None in shapes:
-            node.outputs = (None,) * _ports(entry, layer)
+            node.outputs = (None,) * ports_of(entry, layer)
             return edge, node
         result = self.inference.infer(layer, shapes)  # type: ignore[arg-type]
         for remark in result.remarks:
@@ -347,7 +344,7 @@ class _Expansion:
         fields = [self.graph.nodes[e.node].field for e in inputs]
         return self.inference.field(result, fields)
 
-    def _find(self, reference: Reference, frame: _Frame) -> Edge:
+    def _find(self, reference: Reference, frame: Frame) -> Edge:
         """The edge a name means; an unknown one (reported already) has an unknown shape."""
         target = reference.target
         found = frame.outputs.get(target)
@@ -356,10 +353,10 @@ class _Expansion:
         self.graph.nodes.append(Node("?", None, (), (None,), None, frame.scope))
         return Edge(len(self.graph.nodes) - 1)
 
-    def _path(self, entry: Entry, frame: _Frame) -> str:
+    def _path(self, entry: Entry, frame: Frame) -> str:
         return f"{frame.scope.path}{entry.name}{frame.suffix}"
 
-    def _record(self, entry: Entry, frame: _Frame, *rest: Any) -> None:
+    def _record(self, entry: Entry, frame: Frame, *rest: Any) -> None:
         occurrence = Occurrence(frame.scope, *rest)
         found = self.graph.occurrences.get(entry)
         if found is None:
@@ -367,7 +364,7 @@ class _Expansion:
         else:
             found.append(occurrence)
 
-    def _flag(self, value: Value, frame: _Frame) -> bool | None:
+    def _flag(self, value: Value, frame: Frame) -> bool | None:
         """A value that must be true or false; None where it can't be known."""
         try:
             found = value.evaluate(frame.values)
@@ -379,7 +376,7 @@ class _Expansion:
         self.findings.no_condition(value, found, frame.scope)
         return None
 
-    def _rounds(self, entry: Entry, frame: _Frame) -> int | None:
+    def _rounds(self, entry: Entry, frame: Frame) -> int | None:
         """How often an entry stands here; None where it can't be known."""
         if entry.repeat is None:
             return 1
@@ -396,5 +393,5 @@ class _Expansion:
             self._too_many(span, f"repeats {found:,} times", frame)
         return found
 
-    def _too_many(self, span: Span, label: str, frame: _Frame) -> None:
+    def _too_many(self, span: Span, label: str, frame: Frame) -> None:
         self.findings.too_many(span, label, MAX_LAYERS, frame.scope)

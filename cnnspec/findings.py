@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from cnnspec.graph import Edge, Graph, Scope
     from cnnspec.layers.layer import Remark
     from cnnspec.merging import Edit
+    from cnnspec.shapes import Shape
     from cnnspec.source import Span
-    from cnnspec.spec import Entry, Spec
+    from cnnspec.spec import Entry, Reuse, Spec
     from cnnspec.values import Unevaluable, Value
     from cnnspec.yamltree import Node
 
@@ -188,6 +189,25 @@ class Findings:
         )
         if remark.remedies or edits:
             self.faults.append(Fault(remark, span, entry, scope, edits))
+
+    def unlike(
+        self,
+        entry: Reuse,
+        target: Entry,
+        shapes: tuple[Shape | None, Shape | None],
+        scope: Scope,
+    ) -> None:
+        """The weights of what is reused are for another shape."""
+        before, now = shapes
+        self._bag.add(
+            "CS307",
+            f"the weights of `{target.name}` don't fit this input",
+            entry.target.span,
+            f"gets {now}",
+            notes=self._notes(scope),
+            related=(Label(target.key_span, f"its weights are for {before}"),),
+            help="let both inputs have the same shape",
+        )
 
     def _wrong_value(
         self,

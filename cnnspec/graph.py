@@ -66,6 +66,7 @@ class Node:
         "outputs",
         "params",
         "path",
+        "reuses",
         "scope",
         "serves",
         "trainable",
@@ -91,6 +92,7 @@ class Node:
         self.trainable_params = 0
         self.macs = 0
         self.field: Field | None = None
+        self.reuses: str | None = None  # the path of the layer that owns its weights
         self.trainable = True
         self.serves = True
 

@@ -8,13 +8,16 @@ from cnnspec.diagnostics import Label
 from cnnspec.spec import (
     INPUT,
     Body,
+    Broken,
     Entry,
     Head,
     InputDefinition,
     Operation,
     Part,
     Reference,
+    Reuse,
     Spec,
+    Use,
     entries_of,
 )
 from cnnspec.suggest import did_you_mean
@@ -142,12 +145,36 @@ class _Resolver:
         if isinstance(entry, Operation):
             for reference in entry.edges:
                 self.find(reference, scope)
+        elif isinstance(entry, Reuse):
+            self.find(entry.target, scope, reads=False)
+            if entry.target.target is not None:
+                self._take_up(entry)
 
-    def find(self, reference: Reference, scope: _Scope) -> None:
+    def _take_up(self, entry: Reuse) -> None:
+        """Tells the layer that it is reused, where it may be (else CS224)."""
+        target, name = entry.target.target, entry.target.name
+        entry.target.target = None
+        why = _unfit(target)
+        if why is None:
+            assert isinstance(target, Operation | Use)
+            entry.target.target = target
+            target.reuses = (*target.reuses, entry)
+        elif why:
+            span = target.key_span if isinstance(target, Entry) else None
+            self.bag.add(
+                "CS224",
+                f"`{name}` can't be reused",
+                entry.target.span,
+                related=(Label(span, why),) if span else (),
+                help="an operation or a block with one input and one output, without "
+                "`repeat` and `when`, can: put the layers into a block",
+            )
+
+    def find(self, reference: Reference, scope: _Scope, reads: bool = True) -> None:
         target = scope.find(reference.name)
         if target is not None:
             reference.target = target
-            if isinstance(target, Entry):
+            if reads and isinstance(target, Entry):
                 target.referenced = True
             return
         known = scope.all()
@@ -166,6 +193,22 @@ class _Resolver:
             shown = ", ".join(known[-12:])
             help = f"did you mean `{meant}`?" if meant else f"seen from here: {shown}"
         self.bag.add("CS217", message, reference.span, help=help, related=related)
+
+
+def _unfit(target: Target | None) -> str | None:
+    """Why it can't be reused; empty where that is reported elsewhere, None where it can."""
+    if isinstance(target, Broken):
+        return ""
+    if not isinstance(target, Operation | Use):
+        return "is no operation and no block"
+    if target.repeat is not None or target.when is not None:
+        return f"has `{'repeat' if target.repeat is not None else 'when'}`"
+    if isinstance(target, Operation):
+        if target.edges:
+            return "has several inputs"
+        if target.parts:
+            return "has several outputs"
+    return None
 
 
 def resolve_references(body: Body, spec: Spec | None, bag: Bag) -> None:

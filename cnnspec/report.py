@@ -71,6 +71,7 @@ def _layer_json(node: Node, graph: Graph) -> dict[str, Any]:
         "receptive_field": _field_json(node.field if node.outputs[0] else None),
         "line": node.entry.key_span.line,
         "scope": node.scope.path.rstrip("."),
+        **({"reuses": node.reuses} if node.reuses else {}),
     }
 
 

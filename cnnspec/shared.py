@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnspec.layers import OPERATIONS
 from cnnspec.names import check_name, text_of
-from cnnspec.spec import Broken, Entry, Head, Operation, Reference
+from cnnspec.spec import Broken, Entry, Head, Operation, Reference, Reuse
 from cnnspec.values import read_value
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
 
@@ -73,6 +73,13 @@ def _take(
         _take_init(entry, key, value, variables, bag)
     elif isinstance(entry, Head) and key.text in ("repeat", "when"):
         bag.add("CS113", f"a head has no `{key.text}`", key.span)
+    elif isinstance(entry, Reuse) and key.text == "trainable":
+        bag.add(
+            "CS113",
+            "a layer that is reused is frozen or not where it first stands",
+            key.span,
+            help=f"write `trainable` beside `{entry.target.name}`",
+        )
     elif (
         isinstance(entry, Operation) and entry.parts and key.text in ("repeat", "when")
     ):

@@ -49,6 +49,7 @@ class Entry:
         "node",
         "referenced",
         "repeat",
+        "reuses",
         "source",
         "trainable",
         "when",
@@ -66,6 +67,7 @@ class Entry:
         self.trainable: Value | None = None
         self.init: Initializer | None = None
         self.referenced = False  # read by name somewhere
+        self.reuses: tuple[Reuse, ...] = ()  # where it is applied again
 
     def lists(self) -> tuple[Body, ...]:
         """The lists of entries it holds."""
@@ -112,6 +114,23 @@ class Use(Entry):
         super().__init__(key, key_span, node)
         self.block = block
         self.given: dict[str, Value] = {}
+
+
+class Reuse(Entry):
+    """An earlier layer or block once more, with the same weights."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, key: str, key_span: Span, node: Node, target: Reference) -> None:
+        super().__init__(key, key_span, node)
+        self.target = target
+
+    @property
+    def reused(self) -> Operation | Use:
+        """The layer or block, once `references` has found it."""
+        found = self.target.target
+        assert isinstance(found, Operation | Use)
+        return found
 
 
 class Residual(Entry):

@@ -254,7 +254,7 @@ def test_split_takes_the_sizes_of_its_parts() -> None:
             "`sizes` does not have one number for each part",
         ),
         ("into: [a, a]", "CS216", "two layers are named `a`"),
-        ("into: [a, input]", "CS112", "`input` is a word of Python"),
+        ("into: [a, input]", "CS112", "`input` can't name a part: it is a word of Python"),
         ("into: [a, Left]", "CS111", "this is no name for a part"),
         ("into: [a]", "CS107", "`into` of `split` must be a list of 2 texts or more"),
         ("into: [a, $b]", "CS107", "`into` takes names of layers, not expressions"),
@@ -271,6 +271,65 @@ def test_a_split_has_no_condition_and_no_repeat(key: str) -> None:
     text = f"- split: {{into: [a, b]}}\n  {key}\n- add: {{with: [b]}}"
     (found,) = check(text)["diagnostics"]
     assert found["code"] == "CS113"
+
+
+def test_a_reused_layer_counts_its_parameters_once_and_its_work_each_time() -> None:
+    text = """
+        - conv: {filters: 4, kernel: 3, padding: 1}
+          name: turn
+        - max_pool: {kernel: 2}
+        - reuse: turn
+    """
+    spec = fine(text)
+    first, _, again = spec["layers"]
+    assert (first["params"], first["macs"]) == (148, 9216)
+    assert (again["params"], again["macs"], again["reuses"]) == (0, 2304, "turn")
+    assert (again["path"], again["op"]) == ("reuse", "conv")
+    assert spec["totals"]["params"] == 148
+    assert spec["totals"]["depth"] == 2
+
+
+def test_a_reused_block_names_the_owner_of_each_weight() -> None:
+    text = """
+        blocks:
+          unit:
+            args: {width: 4}
+            layers:
+              - conv: {filters: $width, kernel: 1}
+              - batch_norm
+        layers:
+          - unit
+          - reuse: unit
+            name: again
+    """
+    layers = fine(text)["layers"]
+    owners = {layer["path"]: layer.get("reuses") for layer in layers}
+    assert owners == {
+        "unit.conv": None,
+        "unit.batch_norm": None,
+        "again.conv": "unit.conv",
+        "again.batch_norm": "unit.batch_norm",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("- relu\n- reuse: missing", "CS217"),
+        ("- relu\n- reuse: input", "CS224"),
+        ("- residual: {body: [relu]}\n  name: a\n- reuse: a", "CS224"),
+        ("- relu:\n  name: a\n  when: true\n- reuse: a", "CS224"),
+        ("- relu:\n  name: a\n- add: {with: [a]}\n  name: b\n- reuse: b", "CS224"),
+        ("- split: {into: [a, b]}\n  name: c\n- add: {with: [b]}\n- reuse: c", "CS224"),
+        ("- relu:\n  name: a\n- reuse: {layer: a}", "CS107"),
+        ("- relu:\n  name: a\n- reuse", "CS107"),
+        ("- relu:\n  name: a\n- reuse: a\n  trainable: false", "CS113"),
+        ("- relu:\n  name: a\n- reuse: a\n  init: he_normal", "CS114"),
+        ("- conv: {filters: 3, kernel: 1}\n  name: a\n- reuse: a", "CS307"),
+    ],
+)
+def test_a_wrong_reuse_is_one_error(text: str, code: str) -> None:
+    assert codes(text) == [code]
 
 
 def test_from_replaces_the_flow_and_with_joins_in_order() -> None:

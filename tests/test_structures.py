@@ -6,6 +6,7 @@ import pytest
 
 from tests.parity.harness import assert_same_network, check_text, run_both
 from tests.parity.hostile import HOSTILE, IMAGE
+from tests.parity.reuses import REUSES
 
 HEAD = "cnnspec: 1\nname: net\n"
 
@@ -316,6 +317,7 @@ layers:
     init: lecun_normal
 """,
     **HOSTILE,
+    **REUSES,
 }
 
 

@@ -33,6 +33,7 @@ class Definition:
         "floats",
         "reads_channels",
         "scopes",
+        "sized",
     )
 
     def __init__(
@@ -54,6 +55,7 @@ class Definition:
             for name, value in scope.values.items()
             if isinstance(value, float)
         }
+        self.sized = False  # whether its code reads the extent of its input
         self.reads_channels = False  # whether the constructor takes `in_channels`
 
     def simplified(self, expr: Expr) -> Expr:
@@ -69,6 +71,8 @@ def _bound(tree: Any, constants: dict[str, Any], floats: set[str]) -> Value:
         return bind(tree, constants, floats)
     if isinstance(tree, list):
         return tuple(_bound(item, constants, floats) for item in tree)
+    if isinstance(tree, dict):
+        return {key: _bound(item, constants, floats) for key, item in tree.items()}
     return tree
 
 
@@ -99,8 +103,8 @@ def _of_block(graph: Graph, block: Block) -> list[Occurrence]:
     return [
         occurrence
         for entry, occurrences in graph.occurrences.items()
-        if isinstance(entry, Use) and entry.block is block
         for occurrence in occurrences
+        if occurrence.child is not None and occurrence.child.block is block
     ]
 
 

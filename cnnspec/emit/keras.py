@@ -18,6 +18,7 @@ from cnnspec.emit.model import (
     uses_module,
 )
 from cnnspec.emit.quote import literal
+from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
 from cnnspec.expressions import Literal
 from cnnspec.shapes import MAPS, TOKENS, Shape
@@ -90,6 +91,7 @@ def _block(source: Source, walk: KerasWalk) -> list[str]:
     flow = Flow(parameter, [channels.IN_CHANNELS])
     flow = walk.run_list(definition.body, flow, "x")
     definition.channels = channels.without_let(definition, flow.channels)
+    definition.sized = any(".shape" in text for text in walk.helpers.values())
     needed = set(walk.read)
     lets = let_statements(definition, needed)
     before: list[Statement] = []
@@ -122,7 +124,8 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
         outputs = "outputs"
     inputs: Code = params[0] if len(params) == 1 else List(tuple(params))
     model = Call("keras.Model", (inputs, outputs, Keyword("name", literal(spec.name))))
-    if frozen_paths(source):
+    if paths := frozen_paths(source):
+        _refuse_inner(source, paths)
         statements.append(Assign("model", model))
         loop = (
             "for layer in model.layers:",
@@ -134,6 +137,22 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
         statements.append(Assign("return", model))
     arguments = ["training=False"] if source.heads_in_training else []
     return [*signature(spec.name, arguments, 0), *write(statements, INDENT)]
+
+
+def _refuse_inner(source: Source, frozen: list[str]) -> None:
+    """Refuses a layer frozen inside a reused block: a model's loop does not see into it."""
+    for node in source.graph.layers:
+        use = node.scope.use
+        inside = [path for path in frozen if path.startswith(node.scope.path)]
+        if use is not None and use.reuses and inside:
+            fault = Inexpressible(
+                "CS501",
+                f"`{inside[0]}` is frozen in a block that is reused, and Keras source has "
+                "no expression for that",
+                f"write `trainable: false` beside `{use.name}`, or reuse the layers apart",
+            )
+            fault.entry = use
+            raise fault
 
 
 def _inputs(source: Source, walk: KerasWalk) -> tuple[list[Statement], list[str]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.emit.call import Argument, Call, Code, Keyword
+from cnnspec.emit.call import Argument, Call, Code, Keyword, Tuple
 from cnnspec.emit.flow import Flow
 from cnnspec.emit.numbers import carried
 from cnnspec.emit.quote import literal
 from cnnspec.emit.render import Value, render, used_names
-from cnnspec.emit.site import Site, Step
-from cnnspec.emit.statements import INDENT
+from cnnspec.emit.site import Inexpressible, Site, Step
+from cnnspec.emit.statements import INDENT, Assign
 from cnnspec.emit.walk import Walk
 from cnnspec.shapes import MAPS
 from cnnspec.spec import Entry, Use
@@ -90,8 +90,45 @@ class KerasWalk(Walk):
                 )
         for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_forward(value)))
-        arguments.append(Keyword("name", self.layer_name(entry, "")))
+        named = Keyword("name", self.layer_name(entry, ""))
+        arguments.append(named)
+        if entry.reuses:
+            return self.submodel(entry, occurrences, flow, arguments, named)
         return Step(lambda x: Call(entry.block.name, (x, *arguments)))
+
+    def submodel(
+        self,
+        entry: Use,
+        occurrences: list[Occurrence],
+        flow: Flow,
+        arguments: list[Argument],
+        named: Keyword,
+    ) -> Step:
+        """A block that is reused: a model of its own, for a second call makes new weights."""
+        again = [o for reuse in entry.reuses for o in self.occurrences(reuse)]
+        shapes = {self.graph.shape(o.inputs[0]) for o in (*occurrences, *again)}
+        first = self.graph.shape(occurrences[0].inputs[0])
+        assert first is not None
+        sizes: Code = f"{flow.code}.shape[1:]"
+        if len(shapes) > 1:
+            if self.known[entry.block].sized:
+                raise Inexpressible(
+                    "CS501",
+                    f"`{entry.name}` computes with the extent of its input, which differs "
+                    "where it is reused",
+                    "let inputs of the same extent enter",
+                )
+            free = ("None",) * (len(first.sizes) - 1)
+            sizes = Tuple((*free, f"{flow.code}.shape[-1]"))
+        inputs = self.allocate(f"{entry.name}_input")
+        model = self.allocate(f"{entry.name}_model")
+        called = Call(entry.block.name, (inputs, *arguments))
+        self.statements += [
+            Assign(inputs, Call("keras.Input", (sizes,))),
+            Assign(model, Call("keras.Model", (inputs, called, named))),
+        ]
+        self.made[entry, ""] = model
+        return Step(lambda x: Call(model, (x,)))
 
     def repeated(
         self, entry: Entry, occurrences: list[Occurrence], flow: Flow

@@ -65,6 +65,22 @@ def carry(
     return Name(name)
 
 
+def check_sizes(walk: Walk, target: Use) -> None:
+    """A reused block is made once, so the numbers it is handed must be the same each time."""
+    again = [o for reuse in target.reuses for o in walk.occurrences(reuse)]
+    for by_scope in walk.known[target.block].extras.values():
+        for first in walk.occurrences(target):
+            calls = [first, *(o for o in again if o.scope is first.scope)]
+            sizes = [by_scope.get(o.child) for o in calls if o.child is not None]
+            if any(size != sizes[0] for size in sizes):
+                raise Inexpressible(
+                    "CS501",
+                    f"a size in `{target.name}` differs where it is reused, and "
+                    f"{walk.target} source has no expression for that",
+                    "let inputs of the same extent enter",
+                )
+
+
 def carried(
     walk: Walk, entry: Use, occurrences: list[Occurrence]
 ) -> Iterator[tuple[str, Value]]:

@@ -79,6 +79,14 @@ class TorchWalk(Walk):
         return render(value, {"index": loops[-1]} if loops else {})
 
     def register(self, entry: Entry, code: Code) -> str:
+        if self.reusing:
+            return self.made[entry, ""]
+        called = self.add(entry, code)
+        if entry.reuses:
+            self.made[entry, ""] = called
+        return called
+
+    def add(self, entry: Entry, code: Code) -> str:
         if isinstance(code, Call) and isinstance(code.func, str):
             self.modules.add(code.func)
         self.registrations.append(Registration(entry, code, tuple(self.around)))

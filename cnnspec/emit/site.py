@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
-from cnnspec.emit.render import Value, holds_anywhere, used_names
+from cnnspec.emit.render import Value, Verbatim, holds_anywhere, used_names
 from cnnspec.expressions import Expr, Literal
 from cnnspec.layers.layer import Layer
 from cnnspec.shapes import Shape
@@ -20,6 +20,7 @@ from cnnspec.shapes import Shape
 if TYPE_CHECKING:
     from cnnspec.emit.walk import Walk
     from cnnspec.graph import Node, Occurrence
+    from cnnspec.initializers import Initializer
     from cnnspec.source import Span
     from cnnspec.spec import Entry
 
@@ -106,6 +107,24 @@ class Site:
             return self.instances[0].layer.values[name]
         return self._walk.definition.bound(given)
 
+    def part(self, field: str, key: str) -> Value:
+        """A value inside a field whose value is a mapping (a tuple with names, by then)."""
+        given = getattr(self._entry, "given", {}).get(field)
+        plain = [getattr(i.layer.values[field], key) for i in self.instances]
+        if given is None or not given.dynamic:
+            return plain[0]
+        whole = self._walk.definition.bound(given)
+        if isinstance(whole, dict):
+            return whole.get(key, plain[0])
+        mappings = [i.values[whole.name] for i in self.instances]  # handed on whole
+        mapping = self.written(whole)
+        if all(key in given for given in mappings):
+            return Verbatim(f'{mapping}["{key}"]')
+        if all(key not in given for given in mappings):
+            return plain[0]
+        default = next(v for v, m in zip(plain, mappings, strict=True) if key not in m)
+        return Verbatim(f'{mapping}.get("{key}", {literal(default)})')
+
     def common(
         self, get: Callable[[Instance], Any], what: str, field: str | None = None
     ) -> Any:
@@ -145,6 +164,24 @@ class Site:
             if used_names(value) or not _is(value, default)
         }
 
+    def written(self, value: Value) -> Code:
+        """A value as the place that makes modules and layers reads it."""
+        return self._walk.in_constructor(value)
+
+    def made(self, function: str, /, *args: Value, **options: Value) -> Value:
+        """`function(args, options)`, an argument of another construction."""
+        return Verbatim(Call(function, self._arguments(args, options, inside=False)))
+
+    def constant(self, suffix: str, value: Value) -> Value:
+        """The name of a constant of the file that holds these nested numbers.
+
+        A single number, and what depends on the block's arguments, stays as it is.
+        """
+        if not isinstance(value, tuple) or used_names(value):
+            return value
+        numbers = evaluate_value(value, {})
+        return Verbatim(self._walk.constant(self._entry, suffix, numbers))
+
     def module(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`self.NAME = function(args, options)` in __init__; the step calls `self.NAME(x)`."""
         code = Call(function, self._arguments(args, options, inside=False))
@@ -165,8 +202,28 @@ class Site:
             *extra,
             Keyword("name", name),
         )
-        made = Call(function, arguments)
+        made = self._walk.shared(self._entry, suffix, Call(function, arguments))
         return Step(lambda *inputs: Call(made, (_together(inputs),)))
+
+    def inner_layer(self, function: str, /, *args: Value, **options: Value) -> Verbatim:
+        """`function(args, options)`, an argument of the layer that wraps it."""
+        return Verbatim(Call(function, self._arguments(args, options, inside=True)))
+
+    def initializer(self, default: Initializer) -> Verbatim:
+        """What draws the kernel in Keras: the entry's `init`, else the default."""
+        from cnnspec.emit.keras_walk import draw_code
+
+        return Verbatim(draw_code((self._entry.init or default).keras()))
+
+    @property
+    def init(self) -> Initializer | None:
+        """The entry's `init`, if it has one."""
+        return self._entry.init
+
+    def used(self, has: Callable[[Layer], bool]) -> bool:
+        """Whether the network has such a layer: what a helper has to know of."""
+        layers = [node.layer for node in self._walk.graph.layers]
+        return any(layer is not None and has(layer) for layer in layers)
 
     def call(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function(x, args, options)`; several inputs come one after the other."""

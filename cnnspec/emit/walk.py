@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit import channels, containers
-from cnnspec.emit.call import one_line
+from cnnspec.emit.call import Call, one_line
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.numbers import pick
+from cnnspec.emit.numbers import check_sizes, pick
 from cnnspec.emit.render import Value, holds, used_names
 from cnnspec.emit.site import Inexpressible, Instance, Site
 from cnnspec.emit.statements import Assign, For, If, Statement
@@ -29,6 +29,7 @@ from cnnspec.spec import (
     Part,
     Reference,
     Residual,
+    Reuse,
     Use,
 )
 
@@ -237,6 +238,8 @@ class Walk(Writing):
             step = self.use(entry, occurrences, flow)
             output = self.output_channels(entry, flow.channels)
             return Flow(step.apply(flow.code), output, is_open=True)
+        if isinstance(entry, Reuse):
+            return self.reuse(entry, flow, variable, occurrences)
         if isinstance(entry, Residual):
             return containers.residual(self, entry, flow, variable, occurrences)
         if isinstance(entry, Parallel):
@@ -269,6 +272,24 @@ class Walk(Writing):
             self.channels_of[part] = found
         return Flow(names[0], sizes[0])
 
+    def reuse(
+        self, entry: Reuse, flow: Flow, variable: str, occurrences: list[Occurrence]
+    ) -> Flow:
+        """The call of what the first one made."""
+        target = entry.reused
+        if isinstance(target, Operation):
+            output = channels.of_operation(self.definition, target, [flow.channels])
+            self.reusing = True
+            follows = target.op.follows
+            result = self.layer(target, follows, [flow], variable, occurrences)
+            self.reusing = False
+            return result._replace(channels=output)
+        check_sizes(self, target)
+        flow = self.close(flow, variable)
+        output = self.output_channels(target, flow.channels)
+        called = Call(self.made[target, ""], (flow.code,))
+        return Flow(called, output, is_open=True)
+
     def layer(
         self,
         entry: Entry,
@@ -278,6 +299,10 @@ class Walk(Writing):
         occurrences: list[Occurrence],
     ) -> Flow:
         """The calls of one layer on its inputs; the result is open."""
+        if entry.reuses:  # what is written once must be right each time
+            firsts = self.occurrences(entry)
+            again = [o for reuse in entry.reuses for o in self.occurrences(reuse)]
+            occurrences = firsts + again
         nodes = [(o.node, o) for o in occurrences if o.node is not None]
         candidates = inputs[0].channels
         site = Site(self, entry, nodes, candidates)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.emit.call import WIDTH, Code, one_line
 from cnnspec.emit.definitions import Definition
 from cnnspec.emit.flow import Condition, Flow, Loop
+from cnnspec.emit.quote import rows
 from cnnspec.emit.render import Value, used_names
 from cnnspec.emit.site import Step
 from cnnspec.emit.statements import Assign, If, Statement
@@ -28,6 +29,7 @@ class Writing(Target):
         known: the definitions of the blocks it uses.
         plain: entries whose activation is left to the loss: the model ends in logits.
         comments: write shapes behind statements.
+        constants: lines by name, of all definitions of the file.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Writing(Target):
         plain: frozenset[Entry] = frozenset(),
         comments: bool = False,
         outside: frozenset[str] = frozenset(),
+        constants: dict[str, list[str]] | None = None,
     ) -> None:
         self.definition = definition
         self.graph = graph
         self.known = known
         self.plain = plain
         self.comments = comments
+        self.constants = {} if constants is None else constants
         self.helpers: dict[str, str] = {}
         self.helper_entries: dict[tuple[str, str], str] = {}
         self.statements: list[Statement] = []
@@ -63,6 +67,8 @@ class Writing(Target):
         self.rehearsed: dict[tuple[Any, ...], list[Expr]] = {}
         self.commented: Shape | None = None
         self.read_loops: set[str] = set()
+        self.made: dict[tuple[Entry, str], str] = {}  # how a reuse calls it, by part
+        self.reusing = False
         self.channels_of: dict[Entry | Part, list[Expr]] = {}
 
     def snapshot(self) -> Callable[[], None]:
@@ -144,6 +150,29 @@ class Writing(Target):
         self.around.pop()
         if body:
             self.statements.append(wrap(body))
+
+    def shared(self, entry: Entry, suffix: str, code: Code) -> Code:
+        """What makes a layer; a variable that holds it where it is reused."""
+        if not entry.reuses:
+            return code
+        if not self.reusing:
+            name = self.allocate(f"{entry.name}_{suffix or 'layer'}")
+            self.statements.append(Assign(name, code))
+            self.made[entry, suffix] = name
+        return self.made[entry, suffix]
+
+    def constant(self, entry: Entry, suffix: str, numbers: Any) -> str:
+        """The name of a constant of the file with these numbers, a row in a line."""
+        block = self.definition.block
+        base = (
+            f"{entry.name}_{suffix}"
+            if block is None
+            else (f"{block.name}_{entry.name}_{suffix}")
+        )
+        name, number = base.upper(), 2
+        while self.constants.setdefault(name, lines := rows(name, numbers)) != lines:
+            name, number = f"{base}_{number}".upper(), number + 1
+        return name
 
     def indexes(self) -> str:
         """`.{index}` for each loop around, as f-strings of names take it."""

@@ -10,11 +10,6 @@ from oracle.norm import following
 LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 
 
-def field_of(node):
-    """The field that names the function which a layer ends in."""
-    return "function" if node["op"] == "activation" else "activation"
-
-
 def evaluate(graph, state, inputs, training=False):
     """The outputs by name, and the running means after it by their key in the state.
 
@@ -32,14 +27,14 @@ def evaluate(graph, state, inputs, training=False):
         if node["op"] is None:
             found.append([inputs[node["path"]]])
             continue
-        path = node["path"].replace("[", ".").replace("]", "")
+        path = key_of(node)
         xs = [found[number][port] for number, port in node["inputs"]]
         own = weights.get(path, {})
         learns = training and node["trainable"]
         if node["op"] == "batch_norm":
-            running[f"{path}.running_mean"] = following(
-                node["values"], own, *xs, learns
-            )
+            key = f"{path}.running_mean"
+            before = {**own, "running_mean": running.get(key, own["running_mean"])}
+            running[key] = following(node["values"], before, *xs, learns)
         found.append(EVALUATE[node["op"]](node, own, xs, learns))
     final = LOGITS.get(graph["loss"])
     outputs = {}
@@ -48,13 +43,22 @@ def evaluate(graph, state, inputs, training=False):
         if final and node["op"] == final:  # the loss applies it
             number, port = node["inputs"][0]
         elif final and (node["values"] or {}).get(field_of(node)) == final:
-            path = node["path"].replace("[", ".").replace("]", "")
             values = {**node["values"], field_of(node): "none"}
             xs = [found[n][p] for n, p in node["inputs"]]
             plain = {**node, "values": values}
             function = EVALUATE[node["op"]]
-            own = weights.get(path, {})
+            own = weights.get(key_of(node), {})
             outputs[name] = function(plain, own, xs, training)[port]
             continue
         outputs[name] = found[number][port]
     return outputs, running
+
+
+def field_of(node):
+    """The field that names the function which a layer ends in."""
+    return "function" if node["op"] == "activation" else "activation"
+
+
+def key_of(node):
+    """Where the node's weights stand in the state: with the first layer, where it is reused."""
+    return node["owner"].replace("[", ".").replace("]", "")

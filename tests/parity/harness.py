@@ -137,6 +137,7 @@ def _plain(graph: Graph, loss: str | None) -> dict[str, Any]:
             "inputs": node.inputs,
             "layouts": [shape.layout for shape in graph.shapes_in(node)],
             "trainable": node.trainable,
+            "owner": node.reuses or node.path,
         }
         for node in graph.nodes
     ]

@@ -45,6 +45,15 @@ def usual(tensors, values):
     return {names[name]: to_keras(value) for name, value in tensors.items()}
 
 
+def own_layers(model):
+    """Those of a reused block, which is a model in the model, among them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from own_layers(layer)
+        else:
+            yield layer
+
+
 def set_weights(model, weights, graph):
     nodes = {n["path"].replace("[", ".").replace("]", ""): n for n in graph["nodes"]}
     by_layer = {}
@@ -52,14 +61,15 @@ def set_weights(model, weights, graph):
         path, _, name = key.rpartition(".")
         if name != "num_batches_tracked":
             by_layer.setdefault(path, {})[name] = value
+    own = {layer.name: layer for layer in own_layers(model)}
     for path, tensors in by_layer.items():
-        layer, node = model.get_layer(path), nodes[path]
+        layer, node = own[path], nodes[path]
         placed = LAYOUTS.get(node["op"], usual)(tensors, node["values"])
         for attribute, value in placed.items():
             variable = reduce(getattr, attribute.split("."), layer)
             # A vector may have axes of extent 1 beside its own.
             variable.assign(value.reshape(variable.shape) if value.ndim == 1 else value)
-    unset = {w.path.partition("/")[0] for w in model.weights} - set(by_layer)
+    unset = {layer.name for layer in own_layers(model) if layer.weights} - set(by_layer)
     assert not unset, unset
 
 
@@ -91,7 +101,7 @@ def outputs_of(model, facts, drawn, training=False):
 def running(model):
     return {
         f"{layer.name}.running_mean": layer.moving_mean.numpy()
-        for layer in model.layers
+        for layer in own_layers(model)
         if hasattr(layer, "moving_mean")
     }
 
@@ -118,7 +128,7 @@ def sizes(model, serving, facts):
             name: channels_first_shape(list(value.shape[1:]), facts["maps"].get(name))
             for name, value in outputs.items()
         },
-        "names": [layer.name for layer in model.layers if layer.weights],
+        "names": [layer.name for layer in own_layers(model) if layer.weights],
     }
 
 
