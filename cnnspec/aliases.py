@@ -30,15 +30,18 @@ _SAME = {
     "groupnormalization": "group_norm",
     "instancenormalization": "instance_norm",
     "layernormalization": "layer_norm",
+    "hardsilu": "hard_swish",
     "linear": "dense",
     "lrn": "local_response_norm",
     "maxpooling": "max_pool",
+    "parametricrelu": "prelu",
     "rmsnormalization": "rms_norm",
+    "stochasticdepth": "drop_path",
+    "swish": "silu",
 }
 _ABSENT = frozenset(
     [
         "adaptivemaxpool",
-        "alphadropout",
         "attention",
         "bilinear",
         "celu",
@@ -48,41 +51,25 @@ _ABSENT = frozenset(
         "crop",
         "cropping",
         "deconv",
-        "droppath",
-        "elu",
         "embedding",
-        "gelu",
         "globalmaxpool",
         "globalmaxpooling",
         "gru",
-        "hardsigmoid",
-        "hardswish",
         "hardtanh",
         "interpolate",
-        "leakyrelu",
-        "logsoftmax",
         "lppool",
         "lstm",
-        "mish",
         "multiheadattention",
         "pad",
         "permute",
         "pixelshuffle",
-        "prelu",
         "reflectionpad",
-        "relu6",
         "reshape",
         "resize",
         "rnn",
-        "selu",
         "separableconv",
-        "silu",
         "simplernn",
-        "softplus",
         "softsign",
-        "spatialdropout",
-        "stochasticdepth",
-        "swish",
         "transformer",
         "transposedconv",
         "unflatten",
@@ -97,9 +84,12 @@ _ABSENT = frozenset(
 _FIELDS = {
     "alpha": "slope",
     "dilation_rate": "dilation",
+    "drop_prob": "rate",
     "dilations": "dilation",
     "eps": "epsilon",
     "features": "units",
+    "init_value": "initial",
+    "init_values": "initial",
     "kernel_size": "kernel",
     "lr": "learning_rate",
     "negative_slope": "slope",
@@ -146,7 +136,10 @@ def is_absent(name: str) -> bool:
 
 def _bare(name: str) -> str:
     """`nn.Conv2d`, `Conv2D` and `conv_2d` as `conv`."""
-    return re.sub(r"[-_ ]|(?<=\w)[123]d", "", name.rpartition(".")[2].lower())
+    name = name.rpartition(".")[2].lower()
+    if re.fullmatch(r"dropout_?[123]d", name):
+        return "spatialdropout"  # PyTorch's Dropout2d drops whole maps
+    return re.sub(r"[-_ ]|(?<=\w)[123]d", "", name)
 
 
 def meant_field(name: str, fields: list[str]) -> str | None:

@@ -139,6 +139,14 @@ def test_a_slip_is_one_error_with_the_right_form(item: str, help: str) -> None:
         ("BatchNorm2d", "batch_norm"),
         ("bn", "batch_norm"),
         ("ReLU", "relu"),
+        ("ReLU6", "relu6"),
+        ("nn.PReLU", "prelu"),
+        ("Hardswish", "hard_swish"),
+        ("swish", "silu"),
+        ("StochasticDepth", "drop_path"),
+        ("nn.Dropout", "dropout"),
+        ("nn.Dropout2d", "spatial_dropout"),
+        ("SpatialDropout2D", "spatial_dropout"),
     ],
 )
 def test_an_operation_is_known_by_its_names_elsewhere(name: str, meant: str) -> None:
@@ -148,7 +156,7 @@ def test_an_operation_is_known_by_its_names_elsewhere(name: str, meant: str) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm", "ReLU6", "CELU", "Upsample", "conv2d_transpose", "nn.PReLU"]
+    "name", ["lstm", "CELU", "Softsign", "Upsample", "conv2d_transpose"]
 )
 def test_another_operation_is_no_remedy_for_one_that_does_not_exist(name: str) -> None:
     help = operation_help(name, [*OPERATIONS, *CONTAINERS])

@@ -183,7 +183,7 @@ class Prelu(Parametric):
             site.layer(
                 "layers.PReLU",
                 alpha_initializer=Call("keras.initializers.Constant", (value,)),
-                **site.unless(None, shared_axes=_shared_axes(site)),
+                **site.unless((), shared_axes=_shared_axes(site)),
             )
         ]
 
@@ -207,16 +207,15 @@ def _slopes(site: Site) -> tuple[Value, ...]:
 def _shared_axes(site: Site) -> Value:
     """The axes, without the batch, along which Keras' slopes are the same."""
 
-    def axes(instance: Instance) -> tuple[int, ...] | None:
+    def axes(instance: Instance) -> tuple[int, ...]:
         shape = instance.inputs[0]
         own = len(shape.sizes) - 1  # the channels are the last
-        found = tuple(range(1, own + 1 + _is_shared(instance)))
-        return found or None
+        return tuple(range(1, own + 1 + _is_shared(instance)))
 
     if site.agreed(_is_shared):
         return site.number(axes)
     from cnnspec.expressions import Conditional, Literal
 
-    by_shared = {_is_shared(i): Literal(axes(i)) for i in site.instances}
-    choice = Conditional(by_shared[True], site.field("shared"), by_shared[False])
-    return site.number(axes, choice)
+    found = {_is_shared(i): axes(i) for i in site.instances}
+    together, apart = Literal(found[True]), Literal(found[False])
+    return site.number(axes, Conditional(together, site.field("shared"), apart))
