@@ -55,15 +55,20 @@ def check_text(text: str, overrides: dict[str, Any] | None = None) -> Checked:
 
 
 def run_both(
-    specs: dict[str, Checked], folder: Path, sizes_only: Collection[str] = ()
+    specs: dict[str, Checked],
+    folder: Path,
+    sizes_only: Collection[str] = (),
+    samples: int = 6,
 ) -> dict[str, Outcome]:
     """Builds each spec for both targets, runs them on the same weights and inputs.
 
     Args:
         sizes_only: the specs whose models are built but not run, PyTorch's on the meta device.
+        samples: in a batch. Few sizes of the networks are 6, too: Keras 3.15 takes maps
+            (N, 1, 1, 1) that are added to (N, H, W, 1) for a bias where N is H.
     """
     for name, checked in specs.items():
-        _prepare(name, checked, folder / name, name in sizes_only)
+        _prepare(name, checked, folder / name, name in sizes_only, samples)
     # Keras loads while PyTorch draws the weights and inputs that it waits for.
     keras, pytorch = _start("keras_side.py", folder), _start("pytorch_side.py", folder)
     for process in (pytorch, keras):
@@ -83,7 +88,9 @@ def _start(side: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def _prepare(name: str, checked: Checked, place: Path, sizes_only: bool) -> None:
+def _prepare(
+    name: str, checked: Checked, place: Path, sizes_only: bool, samples: int
+) -> None:
     graph, spec = checked.graph, checked.spec
     assert graph is not None and spec is not None
     for target in TARGETS:
@@ -108,6 +115,7 @@ def _prepare(name: str, checked: Checked, place: Path, sizes_only: bool) -> None
         "maps": {n: s.layout == MAPS for n, s in shapes.items()},
         "heads": any(not head.serve for head in graph.heads.values()),
         "sizes_only": sizes_only,
+        "samples": samples,
         "random": any(
             n.layer is not None and n.layer.op in RANDOM and n.layer.values["rate"]
             for n in graph.layers

@@ -16,10 +16,6 @@ import torch
 from evaluator import evaluate
 from torch.utils.flop_counter import FlopCounterMode
 
-# Few sizes of the networks are as many: Keras 3.15 takes maps (N, 1, 1, 1) that are added to
-# (N, H, W, 1) for a bias where N is H.
-SAMPLES = 6
-
 
 def load(path):
     spec = importlib.util.spec_from_file_location(
@@ -31,12 +27,12 @@ def load(path):
 
 
 def draw_inputs(facts, rng):
-    inputs = {}
+    inputs, count = {}, facts["samples"]
     for name, shape in facts["inputs"].items():
         if facts["tokens"].get(name):
-            inputs[name] = rng.integers(0, facts["tokens"][name], (SAMPLES, *shape))
+            inputs[name] = rng.integers(0, facts["tokens"][name], (count, *shape))
         else:
-            inputs[name] = rng.standard_normal((SAMPLES, *shape), np.float32)
+            inputs[name] = rng.standard_normal((count, *shape), np.float32)
     return inputs
 
 
@@ -74,16 +70,17 @@ def run(folder):
 
 def sizes(build, facts):
     """On the meta device: shapes without numbers."""
+    count = facts["samples"]
     with torch.device("meta"):
         model = build().eval()
-        inputs = [torch.empty(SAMPLES, *shape) for shape in facts["inputs"].values()]
+        inputs = [torch.empty(count, *shape) for shape in facts["inputs"].values()]
         with FlopCounterMode(display=False) as counter:
             outputs = named(model(*inputs))
     trainable = [p.numel() for p in model.parameters() if p.requires_grad]
     return {
         "params": sum(p.numel() for p in model.parameters()),
         "trainable_params": sum(trainable),
-        "macs": counter.get_total_flops() // 2 // SAMPLES,  # two operations each
+        "macs": counter.get_total_flops() // 2 // count,  # two operations each
         "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
         "keys": [key for key in model.state_dict() if "num_batches" not in key],
     }
