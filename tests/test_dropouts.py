@@ -19,20 +19,28 @@ MAPS = "{channels: 8, height: 3, width: 5}"
 SIGNAL = "{channels: 8, length: 5}"
 VOLUME = "{channels: 8, depth: 2, height: 3, width: 2}"
 VECTOR = "{features: 20}"
-LAYOUTS = {"maps": MAPS, "signal": SIGNAL, "volume": VOLUME, "vector": VECTOR}
+TOKENS = "{length: 5, vocabulary: 7}"
+LAYOUTS = {
+    "maps": MAPS,
+    "signal": SIGNAL,
+    "volume": VOLUME,
+    "vector": VECTOR,
+    "sequence": TOKENS,
+}
 RATES = (0.1, 0.5, 0.75)
 SAMPLES = 2000
 DROPPED = -1.0507009873554805 * 1.6732632423543772  # selu's least value
 CASES = [
-    *(("spatial_dropout", layout) for layout in ("maps", "signal", "volume")),
+    *(("spatial_dropout", layout) for layout in LAYOUTS if layout != "vector"),
     *(("drop_path", layout) for layout in LAYOUTS),
 ]
 
 
 def spec(op: str, layout: str, rate: float) -> str:
+    before = "{embedding: {features: 8}}, " if layout == "sequence" else ""
     return (
         f"cnnspec: 1\nname: net\ninput: {LAYOUTS[layout]}\n"
-        f"layers: [{{{op}: {{rate: {rate}}}}}]\n"
+        f"layers: [{before}{{{op}: {{rate: {rate}}}}}]\n"
     )
 
 
@@ -67,6 +75,8 @@ def test_whole_maps_or_samples_are_dropped_at_the_rate_and_the_rest_scaled(
 ) -> None:
     axes = 2 if op == "spatial_dropout" else 1  # samples, and channels of maps
     for inputs, found in trained(outcomes[f"{op}-{layout}-{rate}"]):
+        if layout == "sequence":  # its features, like channels, before its positions
+            inputs, found = inputs.swapaxes(1, 2), found.swapaxes(1, 2)
         units = found.reshape(*found.shape[:axes], -1)
         kept = (units != 0).any(-1)
         assert_rate(~kept, rate)

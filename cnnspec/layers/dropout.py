@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.fields import Number
-from cnnspec.layers.layer import NUMERIC, Layer, only
+from cnnspec.layers.layer import NUMERIC, Kept, Layer, only
 from cnnspec.shapes import MAPS, SEQUENCE, Shape
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class DropPath(nn.Dropout):
     def forward(self, x):
         if not self.training:
             return x
-        ones = x.new_ones(len(x), *[1] * (x.dim() - 1))
+        ones = x.new_ones(x.shape[0], *[1] * (x.dim() - 1))
         return x * super().forward(ones)
 '''
 
@@ -53,6 +53,9 @@ class Dropout(Dropping):
         doc="Share of numbers that are dropped.",
     )
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(inputs=False, bytes=outputs[0].elements)  # the mask
+
     def pytorch(self, site: Site) -> list[Step]:
         return [site.module("nn.Dropout", site.field("rate"))]
 
@@ -84,6 +87,9 @@ class SpatialDropout(Dropping):
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         help = "`dropout` drops single numbers"
         return (only(self.op, inputs, (MAPS, SEQUENCE), help=help),)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(inputs=False, numbers=inputs[0].channels or 0)
 
     def pytorch(self, site: Site) -> list[Step]:
         rank = site.rank
@@ -119,6 +125,9 @@ class AlphaDropout(Dropping):
         doc="Share of numbers that are dropped.",
     )
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(inputs=False, numbers=inputs[0].elements)
+
     def pytorch(self, site: Site) -> list[Step]:
         return [site.module("nn.AlphaDropout", site.field("rate"))]
 
@@ -145,6 +154,9 @@ class DropPath(Dropping):
         samples=[0.5, 0, 0.1, 0.25],
         doc="Share of samples that are dropped.",
     )
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(inputs=False, numbers=1)
 
     def pytorch(self, site: Site) -> list[Step]:
         helper = site.helper("DropPath", DROP_PATH)
