@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cnnspec.declared import read_declared
 from cnnspec.fields import Declared, Integer
 from cnnspec.names import check_name
-from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape
+from cnnspec.shapes import MAPS, SEQUENCE, TOKENS, VECTOR, Shape
 from cnnspec.spec import InputDefinition, Variables
 from cnnspec.yamltree import Mapping, Node
 
@@ -65,6 +65,15 @@ class Vector(InputKind):
     features = Integer(least=1, doc="Numbers F.")
 
 
+class Sequence(InputKind):
+    """A sequence of vectors: (L, F)."""
+
+    noun = "sequence"
+    layout = SEQUENCE
+    length = Integer(least=1, doc="Positions L.", unit="positions")
+    features = Integer(least=1, doc="Numbers F at each position.")
+
+
 class Tokens(InputKind):
     """A sequence of token ids: (L)."""
 
@@ -77,7 +86,14 @@ class Tokens(InputKind):
         return Shape(TOKENS, (self.values["length"],), self.values["vocabulary"])
 
 
-KINDS: tuple[type[InputKind], ...] = (Image, Signal, Volume, Vector, Tokens)
+KINDS: tuple[type[InputKind], ...] = (
+    Image,
+    Signal,
+    Volume,
+    Vector,
+    Sequence,
+    Tokens,
+)
 
 
 def read_inputs(

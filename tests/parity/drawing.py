@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from cnnspec.compile import Checked, check_source
 from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.emit.site import Inexpressible
-from cnnspec.fields import NAMING, Field, Names, Parts
+from cnnspec.fields import EDGES, NAMING, Field, Names, Parts
 from cnnspec.layers import OPERATIONS
 from cnnspec.source import SourceFile
 
@@ -29,6 +30,63 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     "gate": {"global_avg_pool": {"keep": True}, "from": "input"},
 }
 MAP_ONLY = ("wide", "gate")
+# Layers whose extent another may take, maps all of them.
+EXTENTS: dict[str, dict[str, Any]] = {
+    "small": {"max_pool": {"kernel": 2, "rounding": "ceil"}, "from": "input"},
+    "large": {"pad": {"padding": 2}, "from": "input"},
+}
+# What is made of the layer before for a sequence's layer, which reads that one, too; `units`
+# stands for the operation's own.
+BESIDE: dict[str, list[dict[str, Any]]] = {
+    "state": [{"flatten": {}, "from": "before"}, {"dense": {"units": "units"}}],
+    "narrow": [{"dense": {"units": 3}, "from": "before"}],
+    "long": [{"reshape": {"length": -1, "features": 1}, "from": "before"}],
+}
+BESIDE_OF = {"initial_state": ("state",), "memory": ("narrow", "long")}
+# Values for operations whose fields go together in a few ways only.
+TOGETHER: dict[str, list[Values]] = {
+    "reshape": [
+        {"features": -1},
+        {"length": -1, "features": 2},
+        {"length": 2, "features": -1},
+        {"channels": -1, "length": 2},
+        {"channels": 4, "length": -1},
+        {"channels": 2, "length": -1},
+        {"channels": 6, "length": -1},
+        {"channels": 2, "height": -1, "width": 1},
+        {"channels": 4, "height": -1, "width": 3},
+        {"channels": -1, "height": 2, "width": 2},
+        {"channels": 3, "height": 2, "width": -1},
+        {"channels": -1, "depth": 1, "height": 2, "width": 3},
+        {"channels": 2, "depth": 2, "height": -1, "width": 1},
+        {"channels": 2, "height": 2, "width": 3},
+        {"features": 12},
+    ],
+    "upsample": [
+        {way: value, "method": method}
+        for way, value in [
+            ("scale", 1),
+            ("scale", 2),
+            ("scale", 3),
+            ("scale", [2, 1]),
+            ("scale", [2]),
+            ("scale", [1, 2, 3]),
+            ("size", 5),
+            ("size", 16),
+            ("size", [7, 4]),
+            ("size", [3]),
+            ("size", [4, 3, 9]),
+            ("like", "small"),
+            ("like", "large"),
+        ]
+        for method in ("nearest", "bilinear")
+    ],
+    "crop": [
+        *({"cropping": v} for v in (1, 2, [1, 0], [0, 1, 2, 1], [2], [1, 0, 1])),
+        {"like": "small"},
+        {"like": "small"},
+    ],
+}
 
 
 class Drawn(NamedTuple):
@@ -76,6 +134,9 @@ def draw(op: str, source: random.Random, in_block: bool, count: Count) -> Drawn:
 def _values(op: str, source: random.Random, like: Values | None = None) -> Values:
     """Values of an operation's fields; `like`: as another's, but for a field or two."""
     fields = OPERATIONS[op].fields
+    if op in TOGETHER:
+        found = [v for v in TOGETHER[op] if like is None or v.keys() == like.keys()]
+        return source.choice(found)
     if like is not None:
         changed = source.sample(sorted(fields), min(len(fields), source.choice((1, 2))))
         return like | {n: _value(fields[n], source) for n in changed if n in like}
@@ -87,6 +148,8 @@ def _values(op: str, source: random.Random, like: Values | None = None) -> Value
 
 
 def _value(field: Field[Any], source: random.Random) -> Any:
+    if field.name in BESIDE_OF:
+        return source.choice(BESIDE_OF[field.name])
     if isinstance(field, Names):
         return source.sample(sorted(NEIGHBOURS), source.choice((0, 1, 1, 2, 3)))
     return source.choice(field.samples())
@@ -94,8 +157,13 @@ def _value(field: Field[Any], source: random.Random) -> Any:
 
 def _input(source: random.Random) -> dict[str, int]:
     kind = source.choice(
-        (("length",), ("height", "width"), ("height", "width"), (), "v")
+        (("length",), ("height", "width"), ("height", "width"), (), "v", "s", "t")
     )
+    length = {"length": source.choice((1, 2, 3, 5))}
+    if kind == "s":
+        return {**length, "features": source.choice((1, 4, 6, 12))}
+    if kind == "t":
+        return {**length, "vocabulary": source.choice((1, 2, 7))}
     if kind == "v":
         kind = ("depth", "height", "width")
     if not kind:
@@ -114,18 +182,37 @@ def _surrounded(
     named = {
         name
         for field, value in values.items()
-        if isinstance(OPERATIONS[op].fields[field], Names)
-        for name in value
+        if isinstance(OPERATIONS[op].fields[field], EDGES)
+        for name in ([value] if isinstance(value, str) else value)
     }
     entries: list[Entry] = [
-        {**layer, "name": name} for name, layer in NEIGHBOURS.items() if name in named
+        {**layer, "name": name}
+        for name, layer in {**NEIGHBOURS, **EXTENTS}.items()
+        if name in named
     ]
+    beside = [*_beside(named & BESIDE.keys(), given)]
+    if beside:
+        return [*beside, {op: given, "from": "before", **shared}]
     if not is_maps and "wide" in named:
         entries = [
             {"dense": {"units": 3}, "name": "wide"} if e["name"] == "wide" else e  # type: ignore[index, call-overload]
             for e in entries
         ]
+    if OPERATIONS[op].arity == (2, 2) or named & EXTENTS.keys():
+        # The flow must not be the layer that is named.
+        entries.append({"sigmoid": {}, "from": "input"})
     return [*entries, {op: given, **shared}, *_joined(op, values)]
+
+
+def _beside(named: Collection[str], given: Values) -> list[Entry]:
+    """The layers of these names, after the one that they read."""
+    entries: list[Entry] = [{"identity": {}, "name": "before"}] if named else []
+    for name in sorted(named):
+        *firsts, last = BESIDE[name]
+        if "dense" in last and last["dense"]["units"] == "units":
+            last = {"dense": {"units": given["units"]}}
+        entries += [*firsts, {**last, "name": name}]
+    return entries
 
 
 def _joined(op: str, values: Values) -> list[Entry]:

@@ -6,6 +6,7 @@ its page, over the graph's nodes. Padding is always explicit.
 
 from oracle import EVALUATE
 from oracle.norm import following
+from owners import owner_of
 
 LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 
@@ -19,8 +20,9 @@ def evaluate(graph, state, inputs, training=False):
         inputs: by name.
     """
     weights, running = {}, {}
+    paths = {key_of(node) for node in graph["nodes"]}
     for key, value in state.items():
-        path, _, name = key.rpartition(".")
+        path, name = owner_of(key, paths)
         weights.setdefault(path, {})[name] = value
     found = []
     for node in graph["nodes"]:

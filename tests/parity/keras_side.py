@@ -20,6 +20,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 import keras
 import numpy as np
 from layouts import LAYOUTS
+from owners import owner_of
 
 
 def load(path):
@@ -54,22 +55,46 @@ def own_layers(model):
             yield layer
 
 
+def variables_of(path, layers):
+    """Finds attributes of the layer of that path, or of its parts `path.part`; none where one lacks."""
+
+    def variables(attributes):
+        try:
+            return [find(attribute.split(".")) for attribute in attributes]
+        except (AttributeError, KeyError):
+            return []
+
+    def find(names):
+        part = f"{path}.{names[0]}"
+        if part in layers:
+            return reduce(getattr, names[1:], layers[part])
+        return reduce(getattr, names, layers[path])
+
+    return variables
+
+
 def set_weights(model, weights, graph):
     nodes = {n["path"].replace("[", ".").replace("]", ""): n for n in graph["nodes"]}
     by_layer = {}
     for key, value in weights.items():
-        path, _, name = key.rpartition(".")
+        path, name = owner_of(key, nodes)
         if name != "num_batches_tracked":
             by_layer.setdefault(path, {})[name] = value
     own = {layer.name: layer for layer in own_layers(model)}
     for path, tensors in by_layer.items():
-        layer, node = own[path], nodes[path]
+        node = nodes[path]
         placed = LAYOUTS.get(node["op"], usual)(tensors, node["values"])
-        for attribute, value in placed.items():
-            variable = reduce(getattr, attribute.split("."), layer)
-            # A vector may have axes of extent 1 beside its own.
-            variable.assign(value.reshape(variable.shape) if value.ndim == 1 else value)
-    unset = {layer.name for layer in own_layers(model) if layer.weights} - set(by_layer)
+        places = variables_of(path, own)
+        options = placed if isinstance(placed, list) else [placed]
+        for attribute, value in next(o for o in options if not o or places(o)).items():
+            (variable,) = places([attribute])
+            if value.ndim < len(variable.shape):  # the same numbers over more axes
+                value = value.reshape(variable.shape)
+            variable.assign(value)
+    weighted = {layer.name for layer in own_layers(model) if layer.weights}
+    unset = {
+        name for name in weighted if owner_of(f"{name}.", by_layer)[0] not in by_layer
+    }
     assert not unset, unset
 
 

@@ -43,6 +43,8 @@ def draw_weights(model):
             value.uniform_(0.5, 2)
         elif "running_mean" in name:
             value.normal_()
+        elif "proj" in name and value.dim() > 1:
+            value.normal_(0, 0.5)  # attention begins nearly even
         elif value.dim() == 1 or (value.dim() and (value == value.flatten()[0]).all()):
             value.uniform_(0.5, 1.5)  # all ones, or all zeros
 
@@ -73,7 +75,11 @@ def sizes(build, facts):
     count = facts["samples"]
     with torch.device("meta"):
         model = build().eval()
-        inputs = [torch.empty(count, *shape) for shape in facts["inputs"].values()]
+        kinds = {n: torch.int64 for n, size in facts["tokens"].items() if size}
+        inputs = [
+            torch.empty(count, *shape, dtype=kinds.get(name))
+            for name, shape in facts["inputs"].items()
+        ]
         with FlopCounterMode(display=False) as counter:
             outputs = named(model(*inputs))
     trainable = [p.numel() for p in model.parameters() if p.requires_grad]
