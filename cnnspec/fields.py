@@ -253,7 +253,7 @@ def spread(value: int | tuple[int, ...], rank: int) -> tuple[int, ...] | None:
 class Padding(Field["str | int | tuple[int, ...]"]):
     """`valid`, `same`, a whole number, one per axis, or one per side (before, after by axis)."""
 
-    WORDS = ("valid", "same")
+    WORDS: ClassVar[tuple[str, ...]] = ("valid", "same")
 
     def accept(self, value: Plain) -> str | int | tuple[int, ...]:
         if type(value) is int and 0 <= value <= LARGEST:

@@ -67,9 +67,8 @@ class Inference:
 
 
 def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
-    least, most = layer.arity
-    assert least <= len(inputs) and (most is None or len(inputs) <= most), layer.op
     try:
+        _count(layer, inputs)
         outputs = layer.infer(inputs)
         learned = [weight for weight in layer.weights(inputs) if weight.learned]
         return Result(
@@ -82,6 +81,23 @@ def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Result:
         )
     except Misfit as misfit:  # of a plugin's operation each method may raise one
         return Result((None,) * layer.ports, 0, 0, 0, None, (misfit.remark,))
+
+
+def _count(layer: Layer, inputs: tuple[Shape, ...]) -> None:
+    """Raises Misfit (CS346) where the layer names too few or too many others."""
+    least, most = layer.arity
+    if least <= len(inputs) and (most is None or len(inputs) <= most):
+        return
+    named = len(inputs) - 1
+    wanted = least - 1 if named < least else (most or least) - 1
+    raise Misfit(
+        Remark(
+            "CS346",
+            f"`{layer.op}` takes the flow and {wanted} named layer{'s' * (wanted != 1)}",
+            f"names {named or 'none'}",
+            field="with" if "with" in layer.fields else None,
+        )
+    )
 
 
 def _widest(fields: list[Field | None]) -> Field | None:

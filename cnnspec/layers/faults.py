@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import gcd
 
 from cnnspec import dims
 from cnnspec.dims import Window
@@ -22,11 +23,17 @@ Windows = tuple[Window, ...]
 Fits = Callable[[int, Window], bool]
 
 
-def axes_fault(field: str, value: int | tuple[int, ...], rank: int) -> Misfit:
-    """CS303: the list has another length than the input has axes."""
+def axes_fault(
+    field: str, value: int | tuple[int, ...], rank: int, sides: bool = False
+) -> Misfit:
+    """CS303: the list has another length than the input has axes.
+
+    Args:
+        sides: it may also have two numbers for each axis, before and after.
+    """
     assert isinstance(value, tuple)
     options = ["one number", f"{rank} ({', '.join(AXES[rank])})"]
-    if field == "padding":
+    if sides:
         options.append(f"{2 * rank} ({', '.join(SIDES[rank])})")
     *firsts, last = options
     has = f"{len(value)} number{'s' if len(value) > 1 else ''}"
@@ -104,6 +111,36 @@ def _two_places(room: int, stride: int) -> str:
     """room/stride + 1, in integers: a float would err on large sizes."""
     hundredths = (200 * room + stride) // (2 * stride) + 100
     return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def indivisible(channels: int, filters: int, groups: int) -> Remark:
+    """CS305, with the divisors nearest to what was asked for."""
+    both = gcd(channels, filters)
+    near = sorted(
+        range(max(1, groups - 64), groups + 64), key=lambda n: abs(n - groups)
+    )
+    divisors = dict.fromkeys([n for n in near if both % n == 0][:2] + [both, 1])
+    remedies = [Remedy({"groups": n}, f"groups {n}") for n in divisors]
+    if channels % groups:
+        return Remark(
+            "CS305",
+            "groups do not divide the input channels",
+            f"{channels} channels, {groups} groups",
+            field="groups",
+            port=0,
+            remedies=tuple(remedies),
+        )
+    above = -(-filters // groups) * groups
+    multiples = [n for n in (above, above - groups) if n]
+    multiples.sort(key=lambda n: abs(n - filters))
+    remedies[1:1] = [Remedy({"filters": n}, f"filters {n}") for n in multiples]
+    return Remark(
+        "CS305",
+        "groups do not divide the filters",
+        f"{filters} filters, {groups} groups",
+        field="groups",
+        remedies=tuple(remedies),
+    )
 
 
 def unread(shape: Shape, windows: Windows, ceil: bool) -> Remark:

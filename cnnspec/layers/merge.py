@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cnnspec.fields import Names
-from cnnspec.layers.layer import NUMERIC, Layer, Misfit, Remark, need
+from cnnspec.layers.layer import NUMERIC, VIEW, Kept, Layer, Misfit, Remark, need
 from cnnspec.shapes import MAPS, SEQUENCE, VECTOR, Shape, describe
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ class Identity(Layer):
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return inputs
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return VIEW
+
     def pytorch(self, site: Site) -> list[Step]:
         return []
 
@@ -39,6 +42,16 @@ class Merge(Layer):
     __slots__ = ()
 
     with_ = Names(doc="Names of earlier layers whose outputs are merged with the flow.")
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        if len(inputs) == 1:
+            return VIEW
+        return self.kept_by_merge(inputs, outputs)
+
+    def kept_by_merge(
+        self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
+    ) -> Kept:
+        return Kept(inputs=False, hands_on=True)
 
     def pytorch(self, site: Site) -> list[Step]:
         return self.torch_merge(site, _inputs(site)) if _inputs(site) > 1 else []
@@ -105,6 +118,21 @@ class Add(Elementwise):
         return [site.operator("+")]
 
 
+class Subtract(Elementwise):
+    """The flow minus the one layer that is named, number by number.
+
+    Shapes: equal ones -> the same.
+    """
+
+    op = "subtract"
+    arity = (2, 2)
+    keras_layer = "Subtract"
+    example = "- subtract: {with: [blurred]}"
+
+    def torch_merge(self, site: Site, inputs: int) -> list[Step]:
+        return [site.operator("-")]
+
+
 class Multiply(Elementwise):
     """The product of its inputs, number by number.
 
@@ -115,6 +143,11 @@ class Multiply(Elementwise):
     broadcasts = True
     keras_layer = "Multiply"
     example = "- multiply: {with: [gate]}"
+
+    def kept_by_merge(
+        self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
+    ) -> Kept:
+        return Kept()
 
     def torch_merge(self, site: Site, inputs: int) -> list[Step]:
         return [site.operator("*")]
@@ -130,6 +163,11 @@ class Average(Elementwise):
     keras_layer = "Average"
     example = "- average: {with: [left]}"
 
+    def kept_by_merge(
+        self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
+    ) -> Kept:
+        return Kept(inputs=False)
+
     def torch_merge(self, site: Site, inputs: int) -> list[Step]:
         return [site.call_list("torch.stack"), site.method("mean", 0)]
 
@@ -143,6 +181,14 @@ class Maximum(Elementwise):
     op = "maximum"
     keras_layer = "Maximum"
     example = "- maximum: {with: [left]}"
+
+    def kept_by_merge(
+        self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
+    ) -> Kept:
+        if len(inputs) == 2:
+            return Kept()
+        stacked = sum(shape.elements for shape in inputs)
+        return Kept(inputs=False, outputs=True, numbers=stacked)
 
     def torch_merge(self, site: Site, inputs: int) -> list[Step]:
         if inputs == 2:

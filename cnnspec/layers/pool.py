@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnnspec import dims
 from cnnspec.dims import Window
-from cnnspec.fields import Boolean, Choice, Padding, PerAxis
+from cnnspec.fields import Boolean, Choice, Number, Padding, PerAxis
 from cnnspec.layers.faults import nothing_to_pool
-from cnnspec.layers.layer import EVERYWHERE, Layer, Misfit, Reach, only
+from cnnspec.layers.layer import INDEX, Kept, Misfit, only
 from cnnspec.layers.padding import (
     Sides,
     equal_sides,
@@ -16,6 +17,7 @@ from cnnspec.layers.padding import (
     keras_order,
     keras_word,
     keras_zeros,
+    pads,
     sides_of,
     stride_of,
     torch_order,
@@ -23,7 +25,7 @@ from cnnspec.layers.padding import (
     windows_of,
 )
 from cnnspec.layers.window import Sliding, resolve_windows, walk
-from cnnspec.shapes import MAPS, Shape, maps, vector
+from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step, Value
@@ -43,6 +45,14 @@ def avg_pool{rank}d(x, kernel, stride, counted, uncounted):
     x = ops.pad(ops.pad(x, counted), uncounted)
     shares = ops.average_pool(ops.pad(ones, uncounted), kernel, stride)
     return ops.average_pool(x, kernel, stride) / shares
+'''
+KERAS_LP = '''\
+def lp_pool(x, order, kernel, stride, pixels):
+    """(sum of |x|^order)^(1/order) over windows of so many pixels."""
+    sums = pixels * ops.average_pool(ops.abs(x) ** order, kernel, stride)
+    is_zero = sums == 0  # there the root has no gradient
+    roots = ops.where(is_zero, 1.0, sums) ** (1 / order)
+    return ops.where(is_zero, 0.0, roots)
 '''
 
 
@@ -103,6 +113,9 @@ class MaxPool(Pool):
 
     op = "max_pool"
     example = "- max_pool: {kernel: 3, stride: 2, padding: 1}"
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(bytes=INDEX * outputs[0].elements)
 
     def pytorch(self, site: Site) -> list[Step]:
         outside, padding = torch_padding(site, _torch_inside, fill=float("-inf"))
@@ -165,34 +178,92 @@ class AvgPool(Pool):
         return [*zeros, _keras_pool(site, "AveragePooling", word)]
 
 
-class GlobalAvgPool(Layer):
-    """The mean of each map.
+class LpPool(Pool):
+    """The p-norm of each window, per channel: (sum of |x|^p)^(1/p).
 
-    Shapes: (C, H, W) -> (C), with `keep` (C, 1, 1).
-    Source: Lin, Chen and Yan, "Network in network", 2013.
+    p = 1 sums the absolute values, p = 2 is the root of the sum of squares; the larger p, the
+    nearer to the largest. Padding adds nothing. Where a window holds zeros alone the gradient
+    is 0. For an odd p PyTorch's own `lp_pool` takes no absolute values, and gives NaN where a
+    sum is negative: here it is a norm for every p.
+
+    Shapes: (C, H, W) -> (C, H', W') with H' = (H - F + 2P)/S + 1, likewise W'.
+    Source: ONNX' LpPool for the formula.
     """
 
-    op = "global_avg_pool"
-    example = "- global_avg_pool"
+    op = "lp_pool"
+    example = "- lp_pool: {order: 2, kernel: 2}"
 
-    keep = Boolean(False, doc="Keeps the spatial axes, each of extent 1.")
+    order = Number(2, least=1, samples=[2, 1, 3, 2.5], doc="Order p of the norm.")
 
-    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        shape = only(self.op, inputs, (MAPS,))
-        channels = shape.sizes[0]
-        return (maps(channels, *(1,) * shape.rank) if self.keep else vector(channels),)
+    @property
+    def pads_with_numbers(self) -> bool:
+        return True
 
-    def reach(self, inputs: tuple[Shape, ...]) -> Reach:
-        return EVERYWHERE
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        raised = inputs[0].elements  # to the power, before the mean
+        return Kept(numbers=raised + 4 * outputs[0].elements)
 
     def pytorch(self, site: Site) -> list[Step]:
-        axes = tuple(range(2, 2 + site.rank))
-        keep = site.unless(False, keepdim=site.field("keep"))
-        return [site.method("mean", axes if site.rank > 1 else 2, **keep)]
+        steps = _torch_zeros(site)
+        if not all(i.layer.values["order"] % 2 == 0 for i in site.instances):
+            steps.append(site.method("abs"))
+        stride = {} if _steps_by_kernel(site) else {"stride": _torch_stride(site)}
+        pool = site.call(
+            f"F.lp_pool{site.rank}d",
+            site.field("order"),
+            _torch_kernel(site),
+            **stride,
+        )
+        return [*steps, pool]
 
     def keras(self, site: Site) -> list[Step]:
-        keep = site.unless(False, keepdims=site.field("keep"))
-        return [site.layer(f"layers.GlobalAveragePooling{site.rank}D", **keep)]
+        outside = [keras_zeros(site)] if pads(site, covering=True) else []
+        pool = site.call(
+            site.helper("lp_pool", KERAS_LP),
+            site.field("order"),
+            site.field("kernel"),
+            stride_of(site),
+            site.number(_window_size, *_powers(site)),
+        )
+        return [*outside, pool]
+
+
+def _torch_zeros(site: Site) -> list[Step]:
+    """F.pad before an operation that has no padding; of `ceil` also what hangs over."""
+    steps, _ = torch_padding(site, lambda i: None if _any(sides_of(i)) else 0)
+    if steps or not pads(site, covering=True):
+        return steps
+    sides = site.number(lambda i: torch_order(sides_of(i, covering=True)))
+    return [site.call("F.pad", sides)]
+
+
+def _torch_kernel(site: Site) -> Value:
+    """A signal's as a number: F.lp_pool1d takes no tuple."""
+    field = site.field("kernel")
+    if site.rank > 1:
+        return field
+    return site.number(lambda i: windows_of(i)[0].kernel, field)
+
+
+def _torch_stride(site: Site) -> Value:
+    if site.rank > 1:
+        return stride_of(site)
+    fields = site.field("stride"), site.field("kernel")
+    return site.number(lambda i: windows_of(i)[0].stride, *fields)
+
+
+def _window_size(instance: Instance) -> int:
+    return prod(w.kernel for w in windows_of(instance))
+
+
+def _powers(site: Site) -> list[Value]:
+    """Pixels of a window in terms of the field, where that is one number."""
+    from cnnspec.expressions import Binary, Expr, Literal
+
+    kernel = site.field("kernel")
+    if not isinstance(kernel, Expr):
+        return []
+    return [kernel if site.rank == 1 else Binary("**", kernel, Literal(site.rank))]
 
 
 def _torch_inside(instance: Instance) -> Any:
@@ -215,10 +286,11 @@ def _torch_inside_average(instance: Instance) -> Any:
 
 def _unless_kernel(site: Site, name: str) -> dict[str, Value]:
     """The stride under the framework's name; in both the kernel is its default."""
-    is_default = all(
-        w.stride == w.kernel for i in site.instances for w in windows_of(i)
-    )
-    return {} if is_default else {name: stride_of(site)}
+    return {} if _steps_by_kernel(site) else {name: stride_of(site)}
+
+
+def _steps_by_kernel(site: Site) -> bool:
+    return all(w.stride == w.kernel for i in site.instances for w in windows_of(i))
 
 
 def _ceil_mode(site: Site) -> dict[str, Value]:

@@ -8,7 +8,7 @@ from cnnspec import dims
 from cnnspec.dims import Window
 from cnnspec.fields import spread
 from cnnspec.layers.faults import axes_fault, inexact, padding_alone, too_large, unread
-from cnnspec.layers.layer import Layer, Misfit, Reach, Remark
+from cnnspec.layers.layer import Layer, Misfit, Reach, Remark, Remedy
 from cnnspec.shapes import Shape
 
 PerAxis = int | tuple[int, ...]
@@ -31,13 +31,33 @@ class Sliding(Layer):
         (shape,) = inputs
         windows = self.windows(shape)
         rounding = self.values["rounding"]
-        found = []
+        found = [skipped(windows)] if any(map(skips, windows)) else []
         if any(map(dims.sees_padding_alone, shape.spatial, windows)):
             found.append(padding_alone(windows))
         if rounding != dims.CEIL and any(map(dims.dropped, shape.spatial, windows)):
             ceil = dims.CEIL in getattr(self.fields["rounding"], "options", ())
             found.append(unread(shape, windows, ceil))
         return found
+
+
+def skips(window: Window) -> bool:
+    """Whether pixels between two windows are read by none; a projection is meant to."""
+    return 1 < window.extent < window.stride
+
+
+def skipped(windows: tuple[Window, ...]) -> Remark:
+    """CS406."""
+    window = next(filter(skips, windows))
+    return Remark(
+        "CS406",
+        "windows lie apart: no window reads the pixels between them",
+        f"stride {window.stride}, kernel {window.extent}",
+        field="stride",
+        remedies=(
+            Remedy({"stride": window.extent}, f"stride {window.extent}"),
+            Remedy({"kernel": window.stride}, f"kernel {window.stride}"),
+        ),
+    )
 
 
 @lru_cache(maxsize=1024)  # asked for by each question about a layer
@@ -53,9 +73,9 @@ def resolve_windows(
     Raises: Misfit (CS303) where a list does not have one number per axis.
     """
     rank = len(spatial)
-    kernels = _per_axis("kernel", kernel, rank)
-    strides = _per_axis("stride", stride, rank)
-    dilations = _per_axis("dilation", dilation, rank)
+    kernels = along_axes("kernel", kernel, rank)
+    strides = along_axes("stride", stride, rank)
+    dilations = along_axes("dilation", dilation, rank)
     if padding == "same":
         pads: tuple[tuple[int, int], ...] = tuple(
             map(dims.same, spatial, kernels, strides, dilations)
@@ -63,7 +83,7 @@ def resolve_windows(
     elif isinstance(padding, str):
         pads = ((0, 0),) * rank
     else:
-        pads = _sides(padding, rank)
+        pads = along_sides("padding", padding, rank)
     return tuple(
         Window(k, s, before, after, d)
         for k, s, (before, after), d in zip(
@@ -72,18 +92,19 @@ def resolve_windows(
     )
 
 
-def _sides(value: PerAxis, rank: int) -> tuple[tuple[int, int], ...]:
-    """Padding as (before, after) by axis."""
+def along_sides(field: str, value: PerAxis, rank: int) -> tuple[tuple[int, int], ...]:
+    """Amounts as (before, after) by axis; raises Misfit (CS303)."""
     if isinstance(value, int):
         return ((value, value),) * rank
     if len(value) == rank:
         return tuple((v, v) for v in value)
     if len(value) == 2 * rank:
         return tuple(zip(value[::2], value[1::2], strict=True))
-    raise axes_fault("padding", value, rank)
+    raise axes_fault(field, value, rank, sides=True)
 
 
-def _per_axis(field: str, value: PerAxis, rank: int) -> tuple[int, ...]:
+def along_axes(field: str, value: PerAxis, rank: int) -> tuple[int, ...]:
+    """A number for each axis; raises Misfit (CS303)."""
     result = spread(value, rank)
     if result is None:
         raise axes_fault(field, value, rank)

@@ -7,6 +7,7 @@ from oracle.activations import axis_of
 
 MERGES = {
     "add": lambda xs: reduce(torch.add, xs),
+    "subtract": lambda xs: xs[0] - xs[1],
     "multiply": lambda xs: reduce(torch.mul, xs),
     "average": lambda xs: sum(xs) / len(xs),
     "maximum": lambda xs: reduce(torch.maximum, xs),
