@@ -34,6 +34,11 @@ EXAMPLES = [
 ]
 HEAD = "cnnspec: 1\nname: example\n"
 INPUT = "input: {channels: 3, height: 32, width: 32}\n"
+SEQUENCES = "input: {length: 20, features: 64}\n"
+INPUTS = {
+    "embedding": "input: {length: 20, vocabulary: 5000}\n",
+    **dict.fromkeys(("lstm", "gru", "attention"), SEQUENCES),
+}
 # What the examples of operations refer to.
 EARLIER = """\
 - identity:
@@ -103,7 +108,8 @@ def test_the_example_of_an_operation_checks(name: str) -> None:
     example = {**OPERATIONS, **CONTAINERS}[name].example
     example = dedent(example).strip("\n") + "\n"
     layers = EARLIER + ("- flatten\n" if name == "dense" else "") + example
-    errors = [d for d in diagnostics(whole(layers)) if d.severity == "error"]
+    spec = INPUTS.get(name, INPUT) + "layers:\n" + indent(layers, "  ")
+    errors = [d for d in diagnostics(whole(spec)) if d.severity == "error"]
     assert errors == []
 
 

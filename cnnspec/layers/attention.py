@@ -8,6 +8,7 @@ from cnnspec.fields import Boolean, Integer, LayerName, Number
 from cnnspec.layers.embedding import small_normal
 from cnnspec.layers.layer import (
     EVERYWHERE,
+    Kept,
     Layer,
     Misfit,
     Reach,
@@ -137,6 +138,12 @@ for name, value in module.named_parameters():
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        (length, features), others = inputs[0].sizes, inputs[-1].sizes[0]
+        # Queries, keys, values, the heads' output, and a softmax's divisor for each row: the
+        # attention weights are computed again in the backward pass.
+        return Kept(numbers=2 * (length + others) * features + self.heads * length)
 
     @classmethod
     def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:

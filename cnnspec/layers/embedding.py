@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.fields import Integer
-from cnnspec.layers.layer import Layer, Weight, only
+from cnnspec.layers.layer import INDEX, Kept, Layer, Weight, only
 from cnnspec.shapes import SEQUENCE, TOKENS, Shape
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class Embedding(Layer):
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         assert inputs[0].vocabulary is not None
         return (Weight("weight", (inputs[0].vocabulary, self.features)),)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(inputs=False, bytes=INDEX * inputs[0].elements)
 
     @classmethod
     def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cnnspec.fields import Boolean, Integer, LayerName
 from cnnspec.layers.layer import (
     EVERYWHERE,
+    Kept,
     Layer,
     Misfit,
     Reach,
@@ -145,6 +146,11 @@ class Recurrent(Layer):
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        # At each position the gates, the state and what it was made of.
+        numbers = (self.gates + 2) * self.units * inputs[0].sizes[0]
+        return Kept(numbers=self._directions * numbers)
 
     @classmethod
     def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
