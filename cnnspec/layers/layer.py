@@ -74,6 +74,24 @@ class Reach(NamedTuple):
     stride: tuple[int, ...]
 
 
+class Kept(NamedTuple):
+    """What a layer keeps of one sample from forward to backward, as PyTorch does.
+
+    A tensor that several layers keep is counted once, and so is one in another's memory.
+    """
+
+    inputs: bool = True
+    outputs: bool = False
+    numbers: int = 0  # others, in the precision of activations
+    bytes: int = 0  # masks and indices
+    between: int = 0  # numbers on their way inside it, before an activation
+    in_place: bool = False  # its outputs lie in its input's memory: a view
+    hands_on: bool = False  # the gradient of its inputs is that of its output
+
+
+INDEX = 8  # bytes of an index
+VIEW = Kept(inputs=False, in_place=True, hands_on=True)
+
 EVERYWHERE = Reach((), ())  # reads the whole input: there is no local field any more
 
 
@@ -130,6 +148,10 @@ class Layer(Declared):
     def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
         """None for an elementwise layer."""
         return None
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        """What training keeps of it for the backward pass: its inputs, unless it says more."""
+        return Kept()
 
     def pytorch(self, site: Site) -> list[Step]:
         """What the forward does with its inputs, step by step; no step is the identity."""
