@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnspec.fields import Choice
-from cnnspec.layers.layer import NUMERIC, Layer, only
+from cnnspec.layers.layer import NUMERIC, VIEW, Kept, Layer, only
 from cnnspec.shapes import SEQUENCE, Shape
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ class Function(NamedTuple):
         args: its further arguments.
         keras: code of what is called on x; None where Keras has this function by our name.
         over_channels: whether it is one over all channels, not of each number.
+        from_result: whether PyTorch's gradient needs the result alone.
     """
 
     torch: str
     args: tuple[float, ...] = ()
     keras: str | None = None
     over_channels: bool = False
+    from_result: bool = False
 
 
 FUNCTIONS = {
-    "relu": Function("F.relu"),
+    "relu": Function("F.relu", from_result=True),
     "relu6": Function("F.relu6"),
     # Keras' own word for it has slope 0.2.
     "leaky_relu": Function("F.leaky_relu", (SLOPE,), f"layers.LeakyReLU({SLOPE})"),
@@ -40,14 +42,14 @@ FUNCTIONS = {
     "gelu": Function("F.gelu"),
     "silu": Function("F.silu"),
     "mish": Function("F.mish"),
-    "tanh": Function("torch.tanh"),
+    "tanh": Function("torch.tanh", from_result=True),
     "scaled_tanh": Function("_scaled_tanh", keras="_scaled_tanh"),
-    "sigmoid": Function("torch.sigmoid"),
+    "sigmoid": Function("torch.sigmoid", from_result=True),
     "hard_sigmoid": Function("F.hardsigmoid"),
     "hard_swish": Function("F.hardswish"),
     "softplus": Function("F.softplus"),
-    "softmax": Function("F.softmax", over_channels=True),
-    "log_softmax": Function("F.log_softmax", over_channels=True),
+    "softmax": Function("F.softmax", over_channels=True, from_result=True),
+    "log_softmax": Function("F.log_softmax", over_channels=True, from_result=True),
     "abs": Function("torch.abs", keras="ops.abs"),
 }
 ACTIVATIONS = ("none", *FUNCTIONS)  # what the field `activation` takes
@@ -75,6 +77,24 @@ def activation(name):
     }
     return functions.get(name, name)
 '''
+
+
+def kept_of(name: str, outputs: tuple[Shape, ...]) -> Kept:
+    """What a function keeps for its gradient: its result or its input."""
+    if name == "scaled_tanh":  # the result of the tanh inside
+        return Kept(inputs=False, numbers=outputs[0].elements)
+    from_result = FUNCTIONS[name].from_result
+    return Kept(inputs=not from_result, outputs=from_result)
+
+
+def kept_with(name: str, outputs: tuple[Shape, ...]) -> Kept:
+    """What a convolution or dense layer keeps: its input, and what its activation does."""
+    if name == "none":
+        return Kept()
+    size = outputs[0].elements
+    own = kept_of(name, outputs)
+    inside = 0 if own.outputs else size
+    return Kept(outputs=own.outputs, numbers=inside, between=size)
 
 
 def torch_activation(site: Site, key: str = "activation") -> list[Step]:
@@ -214,6 +234,9 @@ class Activation(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return (only(self.op, inputs, NUMERIC),)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return VIEW if self.function == "none" else kept_of(self.function, outputs)
 
     def pytorch(self, site: Site) -> list[Step]:
         return torch_activation(site, "function")
