@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from cnnspec.fields import Boolean, Choice, Number
 from cnnspec.layers.activation import (
     SLOPE,
+    kept_of,
     keras_function,
     keras_scaled_tanh,
     torch_scaled_tanh,
 )
-from cnnspec.layers.layer import NUMERIC, Layer, Weight, only
+from cnnspec.layers.layer import NUMERIC, Kept, Layer, Weight, only
 from cnnspec.shapes import SEQUENCE, Shape
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class ScaledTanh(Parametric):
 
     amplitude = Number(1.7159, samples=[1.7159, 1, 0.5], doc="The largest value.")
     slope = Number(2 / 3, samples=[2 / 3, 1, 2.5], doc="Factor of x in the tanh.")
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return kept_of(self.op, outputs)
 
     def pytorch(self, site: Site) -> list[Step]:
         return [site.call(torch_scaled_tanh(site), **_amplitude_and_slope(site))]
