@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnspec.layers.activation import keras_function, torch_function
-from cnnspec.layers.layer import NUMERIC, Layer, only
+from cnnspec.layers.activation import kept_of, keras_function, torch_function
+from cnnspec.layers.layer import NUMERIC, Kept, Layer, only
 from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ class Pointwise(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return (only(self.op, inputs, NUMERIC),)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return kept_of(self.op, outputs)
 
     def pytorch(self, site: Site) -> list[Step]:
         return [torch_function(site, self.op)]
