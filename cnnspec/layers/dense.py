@@ -5,8 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.fields import Boolean, Choice, Integer
-from cnnspec.layers.activation import ACTIVATIONS, keras_activation, torch_activation
-from cnnspec.layers.layer import EVERYWHERE, NUMERIC, Layer, Reach, Weight, only
+from cnnspec.layers.activation import (
+    ACTIVATIONS,
+    kept_with,
+    keras_activation,
+    torch_activation,
+)
+from cnnspec.layers.layer import (
+    EVERYWHERE,
+    NUMERIC,
+    VIEW,
+    Kept,
+    Layer,
+    Reach,
+    Weight,
+    only,
+)
 from cnnspec.shapes import SEQUENCE, VECTOR, Shape, vector
 
 if TYPE_CHECKING:
@@ -50,6 +64,9 @@ class Dense(Layer):
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         return outputs[0].elements * inputs[0].sizes[-1]
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return kept_with(self.activation, outputs)
+
     def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
         return EVERYWHERE if inputs[0].layout == VECTOR else None
 
@@ -87,6 +104,9 @@ class Flatten(Layer):
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return VIEW
 
     def pytorch(self, site: Site) -> list[Step]:
         return [site.method("flatten", 1)]
