@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.dims import Window
 from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
-from cnnspec.layers.activation import ACTIVATIONS, keras_activation, torch_activation
-from cnnspec.layers.layer import Misfit, Remark, Remedy, Weight, only
+from cnnspec.layers.activation import (
+    ACTIVATIONS,
+    kept_with,
+    keras_activation,
+    torch_activation,
+)
+from cnnspec.layers.layer import Kept, Misfit, Remark, Remedy, Weight, only
 from cnnspec.layers.padding import (
     equal_sides,
     keras_word,
@@ -93,6 +98,9 @@ class Conv(Sliding):
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         return self.weights(inputs)[0].count * prod(outputs[0].spatial)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return kept_with(self.activation, outputs)
 
     def pytorch(self, site: Site) -> list[Step]:
         outside, padding = torch_padding(site, _torch_inside)
