@@ -25,6 +25,11 @@ class Optimizer(Declared):
     learning_rate = _rate(0.01)
     weight_decay = _decay(0.0, _L2)
 
+    @property
+    def moments(self) -> int:
+        """How many numbers it remembers for each one that it changes."""
+        raise NotImplementedError
+
 
 class Sgd(Optimizer):
     """Gradient descent. Source: PyTorch's SGD, dampening 0."""
@@ -38,6 +43,10 @@ class Sgd(Optimizer):
         doc="Share of the last step kept.",
     )
     nesterov = Boolean(False, doc="Look ahead by the momentum; needs one.")
+
+    @property
+    def moments(self) -> int:
+        return 1 if self.momentum else 0
 
 
 class Adam(Optimizer):
@@ -57,6 +66,10 @@ class Adam(Optimizer):
         samples=[1e-8, 1e-3],
         doc="Added to the root of the second moment.",
     )
+
+    @property
+    def moments(self) -> int:
+        return 2
 
 
 class AdamW(Adam):

@@ -321,11 +321,11 @@ def _footer(totals: Totals) -> list[str]:
     costs = totals.costs
     frozen = costs.params - costs.trainable_params
     lines = [
-        f"parameters   {costs.params:,} ({_bytes(costs.params * 4)} in float32)"
+        f"parameters   {costs.params:,} ({in_bytes(costs.params * 4)} in float32)"
         + (f", {frozen:,} of them frozen" if frozen else ""),
         f"MACs         {costs.macs:,} per sample ({2 * costs.macs:,} FLOPs)",
         f"depth        {totals.depth}",
-        f"activations  {_bytes(totals.activation_bytes)} per sample in float32",
+        f"activations  {in_bytes(totals.activation_bytes)} per sample in float32",
     ]
     if totals.training != costs:
         lines.append(
@@ -335,7 +335,8 @@ def _footer(totals: Totals) -> list[str]:
     return lines
 
 
-def _bytes(count: int) -> str:
+def in_bytes(count: int) -> str:
+    """As in `1.5 MiB`."""
     size = float(count)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":

@@ -16,7 +16,9 @@ from cnnspec.commands.options import (
 from cnnspec.compile import Checked, check_file
 from cnnspec.diagnostics import Diagnostic
 
+Step = tuple[int, str]  # samples of a batch, and the precision
 FORMATS = ("text", "concise", "json", "sarif", "github")
+PRECISIONS = ("float32", "bfloat16", "mixed_bfloat16")  # memory.py says what they are
 
 
 @click.command()
@@ -28,6 +30,17 @@ FORMATS = ("text", "concise", "json", "sarif", "github")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True
 )
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show the memory of training on batches of N samples.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Of that training; float32 where it is not given.",
+)
 @set_option
 @plugin_option
 def check(
@@ -35,15 +48,20 @@ def check(
     strict: bool,
     expand: bool,
     form: str,
+    batch_size: int | None,
+    precision: str | None,
     overrides: dict[str, Any],
 ) -> None:
     """Check specs: shapes, parameters, costs and mistakes.
 
     FILE may be `-` for standard input. Exits with 1 where a spec has errors.
     """
+    if precision is not None and batch_size is None:
+        raise click.UsageError("--precision goes with --batch-size")
+    step = (batch_size, precision or "float32") if batch_size else None
     results = [check_file(file, overrides) for file in files]
     if form == "json":
-        _print_json(results, strict)
+        _print_json(results, strict, step)
     elif form == "sarif":
         import json
 
@@ -53,23 +71,33 @@ def check(
         click.echo(json.dumps(runs, indent=2))
     else:
         for number, checked in enumerate(results):
-            _print(checked, form, expand, strict, blank=number > 0)
+            _print(checked, form, expand, strict, step, blank=number > 0)
     bad = {"error", "warning"} if strict else {"error"}
     if any(d.severity in bad for checked in results for d in checked.diagnostics):
         sys.exit(1)
 
 
-def _print_json(results: list[Checked], strict: bool) -> None:
+def _print_json(results: list[Checked], strict: bool, step: Step | None) -> None:
     import json
 
     from cnnspec.report import spec_json
 
-    document = {"version": 1, "specs": [spec_json(r, strict) for r in results]}
-    click.echo(json.dumps(document))
+    specs = [spec_json(r, strict) for r in results]
+    if step is not None:
+        from cnnspec.memory import memory_json
+
+        for spec, checked in zip(specs, results, strict=True):
+            spec["memory"] = memory_json(checked, *step)
+    click.echo(json.dumps({"version": 1, "specs": specs}))
 
 
 def _print(
-    checked: Checked, form: str, expand: bool, strict: bool, blank: bool
+    checked: Checked,
+    form: str,
+    expand: bool,
+    strict: bool,
+    step: Step | None,
+    blank: bool,
 ) -> None:
     found: list[Diagnostic] = checked.diagnostics
     if form != "text":
@@ -97,3 +125,7 @@ def _print(
         if found:
             click.echo()
         click.echo(table(checked, expand, width, color), nl=False, color=color)
+        if step is not None:
+            from cnnspec.memory import memory_text
+
+            click.echo(memory_text(checked, *step), nl=False)

@@ -9,6 +9,7 @@ from cnnspec.fields import Boolean, Choice, Number
 from cnnspec.layers.layer import (
     EVERYWHERE,
     NUMERIC,
+    Kept,
     Layer,
     Misfit,
     Reach,
@@ -59,6 +60,10 @@ class OverSample(Layer):
         if shape.layout == MAPS:
             return shape.sizes if self.over == "all" else shape.sizes[:1]
         return shape.sizes[-1:]
+
+    def groups(self, shape: Shape) -> int:
+        """How many are normalised apart."""
+        return shape.elements // prod(self.normalised(shape))
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
         (shape,) = inputs
@@ -119,6 +124,9 @@ class LayerNorm(OverSample):
         size = self.normalised(inputs[0])
         return (Weight("weight", size), Weight("bias", size)) if self.affine else ()
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(numbers=2 * self.groups(inputs[0]))  # means and deviations
+
     def pytorch(self, site: Site) -> list[Step]:
         affine = site.unless(True, elementwise_affine=site.field("affine"))
         return self.torch_norm(site, eps=site.field("epsilon"), **affine)
@@ -158,6 +166,10 @@ class RmsNorm(OverSample):
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         return (Weight("weight", self.normalised(inputs[0])),) if self.affine else ()
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        scaled = inputs[0].elements if self.affine else 0
+        return Kept(numbers=scaled + self.groups(inputs[0]))
 
     def pytorch(self, site: Site) -> list[Step]:
         affine = site.unless(True, elementwise_affine=site.field("affine"))

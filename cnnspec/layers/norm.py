@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnnspec.fields import Boolean, Integer, Number
 from cnnspec.layers.layer import (
     EVERYWHERE,
+    Kept,
     Layer,
     Misfit,
     Reach,
@@ -140,6 +141,9 @@ class GroupNorm(OverMaps):
             raise Misfit(single_numbers(self.op, shape, *map(_of_groups, fewer)))
         return (shape,)
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(numbers=2 * self.groups)  # means and deviations
+
     def pytorch(self, site: Site) -> list[Step]:
         return [
             site.module(
@@ -186,6 +190,9 @@ class InstanceNorm(OverMaps):
             raise Misfit(single_numbers(self.op, shape))
         return (shape,)
 
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return Kept(numbers=(3 if self.affine else 2) * inputs[0].sizes[0])
+
     def pytorch(self, site: Site) -> list[Step]:
         return [
             site.module(
@@ -231,6 +238,11 @@ class LocalResponseNorm(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return (only(self.op, inputs, (MAPS,)),)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        (shape,) = inputs
+        padded = (shape.sizes[0] + self.size - 1) * prod(shape.spatial)
+        return Kept(numbers=padded + 2 * shape.elements)
 
     def pytorch(self, site: Site) -> list[Step]:
         size = site.field("size")

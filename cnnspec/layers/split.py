@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.fields import Counts, Parts
-from cnnspec.layers.layer import NUMERIC, Layer, Misfit, Remark, need
+from cnnspec.layers.layer import NUMERIC, VIEW, Kept, Layer, Misfit, Remark, need
 from cnnspec.shapes import MAPS, SEQUENCE, Shape
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Split(Layer):
             if len(sizes) != parts or sum(sizes) != channels:
                 raise Misfit(_wrong_sizes(channels, parts, sizes))
         return tuple([_part(shape, size) for size in sizes])
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return VIEW
 
     def pytorch(self, site: Site) -> list[Step]:
         sequence = site.common(
