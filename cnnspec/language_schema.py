@@ -7,31 +7,34 @@ that an entry has one operation only are the parsers' to check.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from inspect import cleandoc
 from typing import Any
 
 from cnnspec.containers import CONTAINERS, LISTS
 from cnnspec.datasets import SOURCES
-from cnnspec.fields import NAMING, Declared, Field
+from cnnspec.field_schema import (
+    EXPRESSION,
+    SCALAR,
+    bare_names,
+    mapping,
+    one_of,
+    page,
+    ref,
+    snippets,
+    with_expressions,
+)
 from cnnspec.initializers import INITIALIZERS
-from cnnspec.inputs import KINDS
+from cnnspec.inputs import KINDS, InputKind
 from cnnspec.layers import OPERATIONS
 from cnnspec.names import LONGEST_NAME, PATTERN
 from cnnspec.optimizers import OPTIMIZERS
 from cnnspec.resolve import VERSION
-from cnnspec.schema import structure
 from cnnspec.shared import SHARED
 from cnnspec.training import Train
-from cnnspec.wording import alternatives
 
 Schema = dict[str, Any]
 
 # Keywords are those that Draft 7 and Draft 2020-12 share: editors know them all.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-_SCALAR = ["string", "number", "boolean"]  # what a field for text takes: its characters
-_EXPRESSION = r"^\$([A-Za-z_][A-Za-z0-9_]*|\([\s\S]*\))\s*$"
 
 
 def document_schema() -> Schema:
@@ -59,17 +62,17 @@ def _document_keys() -> Schema:
     return {
         "cnnspec": {"description": "Version of the language.", "const": VERSION},
         "name": _name("Name of the generated model."),
-        "description": {"description": "What the network is.", "type": _SCALAR},
+        "description": {"description": "What the network is.", "type": SCALAR},
         "vars": _named(
-            "Constants of a build; `--set NAME=VALUE` changes them.", {"type": _SCALAR}
+            "Constants of a build; `--set NAME=VALUE` changes them.", {"type": SCALAR}
         ),
-        "input": _ref("input", "What enters the network, without the batch."),
+        "input": ref("input", "What enters the network, without the batch."),
         "inputs": {
-            **_named("Several inputs by name.", _ref("input")),
+            **_named("Several inputs by name.", ref("input")),
             "minProperties": 1,
         },
-        "blocks": _named("Parts of the network that are used by name.", _ref("block")),
-        "layers": _ref("top_layers", "The network, from its input on."),
+        "blocks": _named("Parts of the network that are used by name.", ref("block")),
+        "layers": ref("top_layers", "The network, from its input on."),
         "outputs": {
             "description": "Names of the layers whose outputs the model returns; without "
             "it the last layer's and the heads'.",
@@ -78,24 +81,52 @@ def _document_keys() -> Schema:
             "minItems": 1,
             "uniqueItems": True,
         },
-        "data": {
-            "description": "What it is trained on.",
-            "type": "object",
-            "anyOf": [_mapping(cls, name) for name, cls in SOURCES.items()],
-        },
+        "data": _data(),
         "train": _train(),
     }
 
 
-def _train() -> Schema:
-    schema = _mapping(Train, "train")
-    note = schema["properties"]["optimizer"]["description"]
-    optimizer = {"description": note, **_one_of(OPTIMIZERS)}
+def _data() -> Schema:
+    """What `source` says decides which other keys there are."""
+    kinds = [
+        {
+            "if": {
+                "type": "object",
+                "required": ["source"],
+                "properties": {"source": {"const": name}},
+            },
+            "then": mapping(cls, name),
+        }
+        for name, cls in SOURCES.items()
+    ]
+    source = {"title": "source", "description": "Where samples come from."}
     return {
-        **schema,
-        "type": "object",
-        "properties": {**schema["properties"], "optimizer": optimizer},
+        "title": "data",
+        "description": "What it is trained on.",
+        "required": ["source"],
+        "properties": {"source": {**source, "type": "string", "enum": list(SOURCES)}},
+        "allOf": [
+            {"type": "object", "errorMessage": "`data` takes a mapping of fields."},
+            *kinds,
+        ],
     }
+
+
+def _sizes(kind: type[InputKind]) -> Schema:
+    schema = mapping(kind, kind.noun)
+    del schema["allOf"]  # its type is said once for all kinds
+    return schema
+
+
+def _train() -> Schema:
+    schema = mapping(Train, "train")
+    note = schema["properties"]["optimizer"]["description"]
+    optimizer = {
+        "title": "optimizer",
+        "description": note,
+        **one_of(OPTIMIZERS, "optimizer"),
+    }
+    return {**schema, "properties": {**schema["properties"], "optimizer": optimizer}}
 
 
 def _definitions() -> Schema:
@@ -103,9 +134,14 @@ def _definitions() -> Schema:
         "expression": {
             "description": "`$name`, or `$(…)` with numbers, names and operators.",
             "type": "string",
-            "pattern": _EXPRESSION,
+            "pattern": EXPRESSION,
+            "patternErrorMessage": "An expression is all of its value: `$name` or `$(…)`.",
         },
-        "input": {"anyOf": [_mapping(kind, kind.noun) for kind in KINDS]},
+        "input": {
+            "type": ["object"],
+            "errorMessage": "An input takes its sizes: `{channels: 3, height: 32, …}`.",
+            "anyOf": [_sizes(kind) for kind in KINDS],
+        },
         "block": {
             "type": "object",
             "required": ["layers"],
@@ -114,7 +150,7 @@ def _definitions() -> Schema:
                     "Arguments with their defaults; `~`: must be given.", {}
                 ),
                 "let": _named("Names for expressions of the arguments.", {}),
-                "layers": _ref("layers", "What the block is made of."),
+                "layers": ref("layers", "What the block is made of."),
             },
             "additionalProperties": False,
         },
@@ -122,48 +158,93 @@ def _definitions() -> Schema:
         "top_layers": _layers("top_layer"),
         "layer": _layer([name for name in CONTAINERS if name != "head"]),
         "top_layer": _layer(list(CONTAINERS)),
+        "bare_layer": _bare_layer(),
+        **{f"key_{name}": schema for name, schema in _shared_keys().items()},
         **{name: _container(name) for name in CONTAINERS},
-        **{name: _mapping(op, name) for name, op in OPERATIONS.items()},
+        **{name: mapping(op, name) for name, op in OPERATIONS.items()},
     }
 
 
 def _layers(layer: str) -> Schema:
-    return {"type": ["array", "null"], "items": _ref(layer)}
+    return {"type": ["array", "null"], "items": ref(layer)}
 
 
 def _layer(containers: list[str]) -> Schema:
     """An item of a list: a bare name, or a mapping with an operation and shared keys."""
     known = [*OPERATIONS, *CONTAINERS]
+    kinds = {name: ref(name) for name in (*containers, *OPERATIONS)}
+    shared = {name: ref(f"key_{name}") for name in SHARED}
     return {
+        "title": "layer",
         "type": ["object", "string"],
+        "errorMessage": "A layer is a name, or a mapping with one operation.",
         "if": {"type": "string"},
-        "then": {
-            "anyOf": [
-                {
-                    "description": "An operation with its defaults.",
-                    "enum": _bare(OPERATIONS),
-                },
-                {"description": "A block.", **_name(), "not": {"enum": known}},
-            ]
-        },
+        "then": ref("bare_layer"),
         "else": {
-            "properties": {
-                **_shared_keys(),
-                **{name: _ref(name) for name in (*containers, *OPERATIONS)},
-                **{name: False for name in CONTAINERS if name not in containers},
-            },
             "propertyNames": _name(),
-            "additionalProperties": {
-                "description": "A block in use, with its arguments.",
-                "type": ["object", "null"],
+            "if": {"propertyNames": {"not": _one_word(known)}},
+            "then": {
+                "defaultSnippets": snippets(OPERATIONS),
+                "properties": {**shared, **kinds},
+                "additionalProperties": _use(),
+                "if": {"type": "object", "propertyNames": _one_word([*SHARED])},
+                "then": _never("This layer names no operation."),
             },
-            "not": {"propertyNames": {"enum": list(SHARED)}},
+            # Where the operation stands there, an editor offers what may stand beside it.
+            "else": {
+                "properties": shared,
+                "patternProperties": {
+                    f"^{name}$": kind for name, kind in kinds.items()
+                },
+                "additionalProperties": False,
+            },
         },
     }
 
 
-def _shared_keys() -> Schema:
+def _bare_layer() -> Schema:
+    """An operation or a block whose fields all have defaults."""
+    known = [*OPERATIONS, *CONTAINERS]
+    bare = bare_names(OPERATIONS)
     return {
+        "anyOf": [
+            *(
+                {"title": op, "description": page(OPERATIONS[op]), "const": op}
+                for op in bare
+            ),
+            {
+                "title": "block",
+                "description": "A block, with its arguments' defaults.",
+                **_name(),
+                "not": _one_word(bare),
+            },
+        ],
+        "if": _one_word([name for name in known if name not in bare]),
+        "then": _never("It must be given fields: write `NAME: {…}`."),
+    }
+
+
+def _use() -> Schema:
+    return {
+        "title": "block",
+        "description": "A block in use, with its arguments.",
+        "type": ["object", "null"],
+        "errorMessage": "A block takes a mapping of arguments; no other key stands here.",
+    }
+
+
+def _one_word(words: list[str]) -> Schema:
+    # No `enum`: an editor would show what is tried here as what is allowed.
+    return {"type": "string", "pattern": f"^({'|'.join(words)})$"}
+
+
+def _never(message: str) -> Schema:
+    """What stands there is wrong, and an editor says why."""
+    return {"type": "null", "errorMessage": message}
+
+
+def _shared_keys() -> Schema:
+    keys = {
         "name": _name("Name of this layer, for `from`, `with` and generated code."),
         "from": {
             "description": "Name of the earlier layer that this one reads.",
@@ -171,30 +252,32 @@ def _shared_keys() -> Schema:
         },
         "when": {
             "description": "Condition; where it is false the layer is left out.",
-            **_with_expressions({"type": "boolean"}),
+            **with_expressions({"type": "boolean"}),
         },
         "repeat": {
             "description": "How many times the layer stands here; `index` counts from 0.",
-            **_with_expressions({"type": "integer", "minimum": 0}),
+            "default": 1,
+            **with_expressions({"type": "integer", "minimum": 0}),
         },
         "trainable": {
             "description": "`false` freezes weights and running statistics.",
             "default": True,
-            **_with_expressions({"type": "boolean"}),
+            **with_expressions({"type": "boolean"}),
         },
         "init": {
             "description": "The distribution that the kernel is drawn from at first.",
-            **_one_of(INITIALIZERS),
+            **one_of(INITIALIZERS, "init"),
         },
     }
+    return {name: {"title": name, **schema} for name, schema in keys.items()}
 
 
 def _container(name: str) -> Schema:
-    schema = _mapping(CONTAINERS[name], name)
+    schema = mapping(CONTAINERS[name], name)
     lists = LISTS[name]
-    own: Schema = {key: _ref("layers") for key in lists}
+    own: Schema = {key: ref("layers") for key in lists}
     if name == "parallel":
-        own = {"branches": {"type": "array", "items": _ref("layers"), "minItems": 1}}
+        own = {"branches": {"type": "array", "items": ref("layers"), "minItems": 1}}
     if name == "head":
         own = {"name": _name("Name of the output."), **own}
     required = [key for key in own if lists.get(key, True)]
@@ -204,85 +287,6 @@ def _container(name: str) -> Schema:
         "required": [*required, *schema["required"]],
         "properties": {**own, **schema["properties"]},
     }
-
-
-def _one_of(kinds: Mapping[str, type[Declared]]) -> Schema:
-    """One of a registry: its name, or its name over its fields."""
-    return {
-        "type": ["object", "string"],
-        "if": {"type": "string"},
-        "then": {"enum": _bare(kinds)},
-        "else": {
-            "properties": {name: _mapping(cls, name) for name, cls in kinds.items()},
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-        },
-    }
-
-
-def _bare(kinds: Mapping[str, type[Declared]]) -> list[str]:
-    """The names that can stand alone: no field must be given."""
-    return [name for name, cls in kinds.items() if not structure(cls)["required"]]
-
-
-def _mapping(cls: type[Declared], title: str) -> Schema:
-    """A declared mapping; empty (`relu:`) where no field must be given."""
-    schema = structure(cls)
-    return {
-        "title": title,
-        "description": _page(cls),
-        "type": "object" if schema["required"] else ["object", "null"],
-        "required": schema["required"],
-        "properties": {name: _field(field) for name, field in cls.fields.items()},
-        "additionalProperties": False,
-    }
-
-
-def _page(cls: type[Declared]) -> str:
-    page = cleandoc(cls.__doc__ or "")
-    example = getattr(cls, "example", "")
-    return f"{page}\n\nExample:\n\n{cleandoc(example)}" if example else page
-
-
-def _field(field: Field[Any]) -> Schema:
-    """A field's schema with what an editor shows, expressions let in."""
-    notes: Schema = {"description": field.doc}
-    if field.unit:
-        notes["description"] = f"{field.doc.rstrip('.')} ({field.unit})."
-    if not field.required and field.default is not None:
-        default = field.default
-        notes["default"] = list(default) if isinstance(default, tuple) else default
-    if field.takes_text:
-        return {**notes, "type": _SCALAR}
-    if isinstance(field, NAMING):
-        return {**notes, **field.schema()}  # edges of the graph are no values
-    return {
-        **notes,
-        "examples": field.samples()[:3],
-        **_with_expressions(field.schema()),
-    }
-
-
-def _with_expressions(schema: Schema) -> Schema:
-    """The schema that takes an expression wherever a value may be one."""
-    branches = alternatives(schema)
-    if len(branches) > 1:
-        inner = [_inside(branch) for branch in branches]
-        return {"anyOf": [*inner, _ref("expression")]}
-    if schema.get("type") in ("integer", "number", "boolean"):
-        # Not `anyOf`: an editor says more about one type that is wrong than about two.
-        return {**schema, "type": [schema["type"], "string"], "pattern": _EXPRESSION}
-    if schema.get("type") == "string" and "enum" not in schema:
-        return schema
-    return {"anyOf": [_inside(schema), _ref("expression")]}
-
-
-def _inside(schema: Schema) -> Schema:
-    """The schema with expressions let into its items."""
-    if "items" in schema:
-        return {**schema, "items": _with_expressions(schema["items"])}
-    return schema
 
 
 def _named(description: str, value: Schema) -> Schema:
@@ -298,8 +302,3 @@ def _named(description: str, value: Schema) -> Schema:
 def _name(description: str = "") -> Schema:
     name = {"type": "string", "pattern": f"^{PATTERN}$", "maxLength": LONGEST_NAME}
     return {"description": description, **name} if description else name
-
-
-def _ref(name: str, description: str = "") -> Schema:
-    ref = {"$ref": f"#/$defs/{name}"}
-    return {"description": description, **ref} if description else ref

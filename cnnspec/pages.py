@@ -156,6 +156,11 @@ def _entry(field: Field[Any]) -> str:
     return f"  {field.name}\n{indent(lines, '      ')}"
 
 
+def unwrapped(doc: str) -> str:
+    """A docstring with each paragraph, and each titled line, in one line."""
+    return "\n\n".join("\n".join(_joined(part)) for part in doc.split("\n\n"))
+
+
 def _wrapped(doc: str) -> str:
     paragraphs = [_joined(part) for part in doc.split("\n\n")]
     return "\n\n".join("\n".join(map(_filled, lines)) for lines in paragraphs)

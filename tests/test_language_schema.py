@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from cnnspec.compile import check_source
+from cnnspec.fields import REQUIRED
 from cnnspec.language_schema import document_schema, dump
 from cnnspec.layers import OPERATIONS
 from cnnspec.resolve import KEYS
@@ -119,9 +121,32 @@ def test_an_operations_example_satisfies_the_schema_and_editors_show_its_page(
     document = values(tree(LENET)) | {"layers": values(entries)}
     assert not faults(document)
     shown = document_schema()["$defs"][name]
-    assert OPERATIONS[name].example in shown["description"]
-    for field in OPERATIONS[name].fields:
-        assert shown["properties"][field]["description"]
+    summary = " ".join((OPERATIONS[name].__doc__ or "").partition("\n\n")[0].split())
+    assert shown["title"] == name
+    assert shown["description"].partition("\n")[0].startswith(summary[:60])
+    for field in OPERATIONS[name].fields.values():
+        note = shown["properties"][field.name]
+        assert note["title"] == field.name
+        assert note["description"].startswith(field.doc.rstrip("."))
+        if field.default not in (REQUIRED, None):
+            assert note["default"] == json.loads(json.dumps(field.default))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_fields_of_an_example_and_the_examples_of_fields_satisfy_the_schema(
+    name: str,
+) -> None:
+    schema = document_schema()
+    shown = schema["$defs"][name]
+    if f"- {name}: {{" in OPERATIONS[name].example:
+        assert shown["examples"]
+    for example in shown.get("examples", ()):
+        validator = Draft202012Validator({**shown, "$defs": schema["$defs"]})
+        assert not [error.message for error in validator.iter_errors(example)]
+    for field in shown["properties"].values():
+        validator = Draft202012Validator({**field, "$defs": schema["$defs"]})
+        for example in field.get("examples", ()):
+            assert not [error.message for error in validator.iter_errors(example)]
 
 
 # (text in LENET, what it becomes); the same mistakes are refused by the parsers
@@ -182,6 +207,42 @@ MUTATIONS = [
     ("activation: tanh", "activation: tnah"),
     ("activation: tanh", "activation: tanh, name: c1"),
     ("activation: tanh", "bias: yes"),
+    ("activation: tanh", "bias: $yes and $no"),
+    ("activation: tanh", "activation: $(tanh"),
+    ("activation: tanh", "padding: smae"),
+    ("activation: tanh", "padding: [1, 2, 3, 4, 5]"),
+    ("activation: tanh", "padding: [a]"),
+    ("activation: tanh", "padding: -1"),
+    ("- flatten", "- flatten:\n    nmae: a"),
+    ("- flatten", "- flatten:\n    name: a\n    Head: 1"),
+    ("- flatten", "- residual"),
+    ("- flatten", "- parallel:"),
+    ("- flatten", "- my_block: 3"),
+    ("- flatten", "- My_block"),
+    ("- flatten", "- conv: {filters: 1, kernel: 1}\n    init: he_norml"),
+    (
+        "- flatten",
+        "- conv: {filters: 1, kernel: 1}\n    init: {normal: {deviation: 1}}",
+    ),
+    (
+        "- flatten",
+        "- conv: {filters: 1, kernel: 1}\n    init: {normal: {}, uniform: {}}",
+    ),
+    ("- flatten", "- conv: {filters: 1, kernel: 1}\n    init: 3"),
+    ("source: digits", "source: digit"),
+    ("source: digits, ", ""),
+    ("source: digits", "sauce: digits"),
+    ("batch_size: 64", "batch_size: 0"),
+    ("batch_size: 64", "batch: 64"),
+    ("data: {source: digits, batch_size: 64}", "data: digits"),
+    ("data: {source: digits, batch_size: 64}", "data:"),
+    ("epochs: 15", "epochs: many"),
+    ("epochs: 15", "epoch: 15"),
+    ("loss: cross_entropy", "loss: cross_entorpy"),
+    ("optimizer: {sgd: {learning_rate: 0.05, momentum: 0.9}}", "optimizer: sdg"),
+    ("optimizer: {sgd: {", "optimizer: {sdg: {"),
+    ("learning_rate: 0.05", "lr: 0.05"),
+    ("momentum: 0.9}", "momentum: 0.9}, adam: {}"),
 ]
 
 
