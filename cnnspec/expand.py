@@ -331,7 +331,8 @@ class _Expansion:
             node.outputs = (None,) * ports_of(entry, layer)
             return edge, node
         result = self.inference.infer(layer, shapes)  # type: ignore[arg-type]
-        for remark in result.remarks:
+        begun = self.inference.beginning(entry.init, layer, shapes)  # type: ignore[arg-type]
+        for remark in (*result.remarks, *begun):
             self.findings.remark(remark, entry, inputs, frame.scope)
         node.outputs = result.outputs
         node.params = result.params

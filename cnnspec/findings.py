@@ -49,7 +49,11 @@ class Setting(NamedTuple):
         """The value; None where it is not given."""
         # From the entry's own node: `given` may be shared with an entry that says the same.
         node = self.entry.node
-        fields = node.get(self.entry.key) if isinstance(node, Mapping) else None
+        if not isinstance(node, Mapping):
+            return None
+        if self.field == "init":  # beside the operation
+            return node.get(self.field)
+        fields = node.get(self.entry.key)
         return fields.get(self.field) if isinstance(fields, Mapping) else None
 
 

@@ -8,6 +8,7 @@ from cnnspec.graph import Field
 from cnnspec.layers.layer import EVERYWHERE, Layer, Misfit, Reach, Remark
 
 if TYPE_CHECKING:
+    from cnnspec.initializers import Initializer
     from cnnspec.shapes import Shape
 
 
@@ -25,10 +26,11 @@ class Result(NamedTuple):
 class Inference:
     """Infers layers, each combination of a layer and its input shapes once."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_begun", "_known")
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, tuple[Shape, ...]], tuple[Layer, Result]] = {}
+        self._begun: dict[tuple[int, int, tuple[Shape, ...]], tuple[Remark, ...]] = {}
 
     def infer(self, layer: Layer, inputs: tuple[Shape, ...]) -> Result:
         key = (id(layer), inputs)
@@ -37,6 +39,18 @@ class Inference:
             # The layer is kept beside its result, so that its id stays its own.
             found = self._known[key] = (layer, _infer(layer, inputs))
         return found[1]
+
+    def beginning(
+        self, init: Initializer | None, layer: Layer, inputs: tuple[Shape, ...]
+    ) -> tuple[Remark, ...]:
+        """Why `init` can't begin the weights of a layer that was inferred."""
+        if init is None or None in self.infer(layer, inputs).outputs:
+            return ()
+        key = (id(init), id(layer), inputs)
+        if key not in self._begun:
+            fault = init.fault(layer, layer.weights(inputs))
+            self._begun[key] = () if fault is None else (fault,)
+        return self._begun[key]
 
     def start(self, shape: Shape | None) -> Field | None:
         """The field of one pixel of an input."""

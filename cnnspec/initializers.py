@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from cnnspec.arrays import Numbers, shape_of
 from cnnspec.declared import read_declared
 from cnnspec.fields import Declared, Number
+from cnnspec.layers.constants import check_shape
+from cnnspec.layers.layer import Misfit, Remark, Remedy
+from cnnspec.layers.partial import refuse_beside
 from cnnspec.suggest import did_you_mean
 from cnnspec.yamltree import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
+    from cnnspec.layers.layer import Layer, Weight
     from cnnspec.spec import Variables
 
 
@@ -20,6 +25,11 @@ class Draw(NamedTuple):
     function: str
     args: tuple[Any, ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def reads_fans(self) -> bool:
+        """Whether it asks how many numbers enter and leave."""
+        return any(w in self.function for w in ("kaiming", "xavier", "VarianceScaling"))
 
 
 class Initializer(Declared):
@@ -34,6 +44,18 @@ class Initializer(Declared):
     def keras(self) -> Draw:
         """The initializer's construction."""
         raise NotImplementedError
+
+    def fault(self, layer: Layer, weights: tuple[Weight, ...]) -> Remark | None:
+        """Why it can't begin the weights of a layer; the first is the kernel."""
+        if not weights[0].constant:
+            return None
+        return Remark(
+            "CS114",
+            "`init` has nothing to begin: the weights are constant",
+            "stands beside `weights`",
+            field="init",
+            help="for numbers that learn on write `init: {values: {numbers: …}}` alone",
+        )
 
 
 def _scaled(scale: float, fan: str, distribution: str) -> Draw:
@@ -164,6 +186,83 @@ class Constant(Initializer):
         return Draw("keras.initializers.Constant", (self.value,))
 
 
+class Values(Initializer):
+    """Given numbers, from which the kernel learns on.
+
+    They stand in lists of the shape of the weight, filter by filter; without the axis of the
+    channels each channel gets the same, without that of the filters each filter.
+    """
+
+    kind = "values"
+    numbers = Numbers(doc="A number, or lists of numbers.")
+    scale = Number(1, samples=[1, 0.5, -2], doc="Multiplies each number.")
+
+    @property
+    def axes(self) -> int:
+        return len(shape_of(self.numbers) or ())
+
+    def pytorch(self) -> Draw:
+        return Draw("copy_")  # the numbers are a constant of the program
+
+    def keras(self) -> Draw:
+        return Draw("_given")
+
+    def fault(self, layer: Layer, weights: tuple[Weight, ...]) -> Remark | None:
+        if not layer.takes_values:
+            return Remark(
+                "CS114",
+                f"`values` can't begin the weights of `{layer.op}`",
+                "stands here",
+                field="init",
+            )
+        try:
+            if layer.values.get("connections") is not None:
+                refuse_beside("init: values")
+            check_shape(self.numbers, weights[0].shape, "init", layer.takes_rows)
+        except Misfit as misfit:
+            return misfit.remark
+        return super().fault(layer, weights)
+
+
+class Bilinear(Initializer):
+    """Bilinear interpolation of each channel by itself, for a `conv_transpose`.
+
+    A kernel of 2S - S % 2 upsamples by its stride S: factor f = ceil(F/2), and a weight of
+    1 - |i - c|/f along each axis, where c is the kernel's middle. On a signal that is linear, on
+    a volume trilinear. Source: Long, Shelhamer and Darrell, "Fully convolutional networks for
+    semantic segmentation", 2015.
+    """
+
+    kind = "bilinear"
+
+    def pytorch(self) -> Draw:
+        return Draw("_bilinear_")
+
+    def keras(self) -> Draw:
+        return Draw("_bilinear")
+
+    def fault(self, layer: Layer, weights: tuple[Weight, ...]) -> Remark | None:
+        if layer.op != "conv_transpose":
+            return Remark(
+                "CS323",
+                f"`bilinear` upsamples, and `{layer.op}` does not",
+                "stands here",
+                field="init",
+                help="`init: bilinear` stands beside `conv_transpose`",
+            )
+        channels, filters = weights[0].shape[0], layer.values["filters"]
+        if channels != filters:
+            return Remark(
+                "CS323",
+                "`bilinear` needs as many filters as channels",
+                f"{filters} filters on {channels} channels",
+                field="filters",
+                port=0,
+                remedies=(Remedy({"filters": channels}, f"filters {channels}"),),
+            )
+        return super().fault(layer, weights)
+
+
 INITIALIZERS: dict[str, type[Initializer]] = {
     cls.kind: cls
     for cls in (
@@ -176,6 +275,8 @@ INITIALIZERS: dict[str, type[Initializer]] = {
         TruncatedNormal,
         Uniform,
         Constant,
+        Bilinear,
+        Values,
     )
 }
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnnspec import arrays
 from cnnspec import fields as kinds
 from cnnspec.containers import CONTAINERS
 from cnnspec.fields import Declared, Field, Refused
@@ -33,6 +34,9 @@ class Window(Layer):
     with_ = kinds.Names((), doc="Names of earlier layers.")
     into = kinds.Parts(("a", "b"), doc="Names of the parts.")
     sizes = kinds.Counts(None, doc="Channels of each part.")
+    numbers = arrays.Numbers(1, doc="Of a kernel.")
+    weights_ = arrays.Constant(None, doc="A kernel that never learns.")
+    connections = arrays.Connections(None, doc="Channels of each filter.")
     memory = kinds.LayerName(None, doc="Name of an earlier layer.")
 
 
@@ -61,7 +65,7 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=7)
         | st.lists(st.integers(-1, 4), max_size=7)
-        | st.dictionaries(st.sampled_from([*WORDS, "filters"]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*WORDS, "constant"]), inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -77,7 +81,10 @@ def accepts(field: Field[Any], value: Any) -> bool:
 
 def test_every_kind_of_field_is_under_test() -> None:
     known = {
-        c for c in vars(kinds).values() if isinstance(c, type) and issubclass(c, Field)
+        c
+        for module in (kinds, arrays)
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, Field)
     }
     assert known - {Field} == {type(f) for f in Window.fields.values()}
 

@@ -135,6 +135,9 @@ blocks:
 layers:
   - unit
   - unit: {wide: false}
+        case "values":
+            number = fields["numbers"] * fields["scale"]
+            return Distribution(number, 0, number, number)
     repeat: 2
   - conv: {filters: 50, kernel: 3, padding: 1}
     init: {constant: {value: 4}}
@@ -145,6 +148,7 @@ layers:
           init: {normal: {stddev: 5}}
     repeat: 2
 """
+    "values": {"values": {"numbers": 0.25, "scale": 2}},
 
 
 def spec_of(kernel: Kernel, init: Any) -> str:

@@ -25,6 +25,7 @@ from cnnspec.shapes import (
     maps,
     vector,
 )
+from tests.parity.drawing import TOGETHER
 
 sys.path.append(str(Path(__file__).parent / "parity"))
 from oracle import EVALUATE  # a script there imports it by this name
@@ -88,7 +89,14 @@ def conv(layer: Layer, xs: Tensors) -> tuple[nn.Module, torch.Tensor]:
         bias=v["bias"],
         device="meta",
     )
-    return module, module(padded(layer, x, 0.0))
+    y = module(padded(layer, x, 0.0))
+    if v["connections"] is not None:
+        number = sum(map(len, v["connections"]))
+        module.weight = nn.Parameter(
+            module.weight.new_empty(number, *module.kernel_size)
+        )
+    module.weight.requires_grad_(v["weights"] is None)
+    return module, y
 
 
 def pool(layer: Layer, xs: Tensors) -> tuple[None, torch.Tensor]:
@@ -110,11 +118,6 @@ def pool(layer: Layer, xs: Tensors) -> tuple[None, torch.Tensor]:
     return None, kind(v["kernel"], v["stride"], padding=tuple(sides), ceil_mode=ceil)(x)
 
 
-def global_avg_pool(layer: Layer, xs: Tensors) -> tuple[None, torch.Tensor]:
-    (x,) = xs
-    return None, x.mean(tuple(range(2, x.ndim)), keepdim=layer.values["keep"])
-
-
 def batch_norm(layer: Layer, xs: Tensors) -> tuple[nn.Module, torch.Tensor]:
     (x,) = xs
     kind = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[x.ndim - 2]
@@ -125,6 +128,7 @@ def batch_norm(layer: Layer, xs: Tensors) -> tuple[nn.Module, torch.Tensor]:
 def dense(layer: Layer, xs: Tensors) -> tuple[nn.Module, torch.Tensor]:
     (x,), v = xs, layer.values
     module = nn.Linear(x.shape[-1], v["units"], bias=v["bias"], device="meta")
+    module.weight.requires_grad_(v["weights"] is None)
     return module, module(x)
 
 
@@ -140,7 +144,6 @@ ORACLES: dict[str, Oracle] = {
     "conv": conv,
     "max_pool": pool,
     "avg_pool": pool,
-    "global_avg_pool": global_avg_pool,
     "batch_norm": batch_norm,
     "dense": dense,
     "flatten": lambda layer, xs: (None, xs[0].flatten(1)),
@@ -176,6 +179,7 @@ def cases(op: str) -> list[Layer]:
     given = [base]
     for name, field in fields.items():
         given += [{**base, name: value} for value in field.samples()]
+    given += [v for v in TOGETHER.get(op, ()) if v.keys() <= fields.keys()]
     for _ in range(60 if fields else 0):
         given.append({n: draw.choice(f.samples()) for n, f in fields.items()})
     return [make(op, **values) for values in given]
@@ -238,7 +242,7 @@ def empty(shape: Shape) -> torch.Tensor:
 def meant(layer: Layer, inputs: tuple[Shape, ...], xs: Tensors) -> Tensors:
     """What the evaluator of the parity tests gives; tensors are held by the models there."""
     own = {w.name: torch.empty(w.shape, device="meta") for w in layer.weights(inputs)}
-    values = json.loads(json.dumps(layer.values))  # tuples as lists, as it gets them
+    values = json.loads(json.dumps(layer.values, default=str))  # lists, as it gets them
     node = {"op": layer.op, "values": values, "layouts": [s.layout for s in inputs]}
     found: Tensors = EVALUATE[layer.op](node, own, xs, False)
     return found
@@ -248,7 +252,10 @@ def tensors(module: nn.Module | None) -> list[Weight]:
     """A module's tensors in its own order, without the count of batches."""
     if module is None:
         return []
-    learned = [Weight(n, tuple(p.shape)) for n, p in module.named_parameters()]
+    learned = [
+        Weight(n, tuple(p.shape), constant=not p.requires_grad)
+        for n, p in module.named_parameters()
+    ]
     running = [
         Weight(n, tuple(b.shape), learned=False)
         for n, b in module.named_buffers()

@@ -37,6 +37,7 @@ def write_model(source: Source) -> str:
     functions = [source.spec.name, *(block.name for block in source.known)]
     walks: list[KerasWalk] = []
     written: list[list[str]] = []
+    numbers: dict[str, list[str]] = {}
     for definition in source.definitions:
         walk = KerasWalk(
             definition,
@@ -45,6 +46,7 @@ def write_model(source: Source) -> str:
             source.plain,
             comments=definition.block is None,
             outside=frozenset(functions),
+            constants=numbers,
         )
         walks.append(walk)
         write_one = _model if definition.block is None else _block
@@ -57,7 +59,9 @@ def write_model(source: Source) -> str:
     code = [line for part in body for line in part]
     paths = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
     frozen = Tuple(tuple(literal(f"{path}.") for path in paths))
-    constants = write([Assign("FROZEN", frozen)], 0) if paths else []
+    constants = [line for lines in numbers.values() for line in lines]
+    if paths:
+        constants += write([Assign("FROZEN", frozen)], 0)
     shapes = {
         name: f"(N, {', '.join(map(str, last(source.graph.shape(edge))))})"
         for name, edge in {**source.graph.inputs, **source.graph.outputs}.items()

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.emit.call import Argument, Call, Code, Keyword, Tuple
 from cnnspec.emit.flow import Flow
 from cnnspec.emit.numbers import carried
-from cnnspec.emit.quote import literal
+from cnnspec.emit.quote import factor, literal
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Inexpressible, Site, Step
 from cnnspec.emit.statements import INDENT, Assign
 from cnnspec.emit.walk import Walk
+from cnnspec.layers.constants import KERAS_GIVEN, KERAS_ROWS
 from cnnspec.shapes import MAPS
 from cnnspec.spec import Entry, Use
 
 if TYPE_CHECKING:
     from cnnspec.graph import Occurrence
-    from cnnspec.initializers import Draw
+    from cnnspec.initializers import Draw, Initializer
     from cnnspec.layers.layer import Layer
     from cnnspec.shapes import Shape
 
@@ -62,8 +63,24 @@ class KerasWalk(Walk):
         if entry.init is None:
             self.wrappers.add(function)
             return function, ()
-        made = draw_code(entry.init.keras())
+        made = self.drawn(entry, entry.init)
         return f"layers.{function}", (Keyword("kernel_initializer", made),)
+
+    def drawn(self, entry: Entry, init: Initializer) -> Call:
+        """The construction of an initializer."""
+        from cnnspec.initializers import HeNormal, Values
+
+        if entry.init is None and isinstance(init, HeNormal):
+            self.wrappers.add("")  # none, but the function that they call
+            return Call("he_normal", ())
+        if not isinstance(init, Values):
+            return draw_code(init.keras())
+        nested = init.axes > self.kernel_axes(entry)
+        name, source = ("given_rows", KERAS_ROWS) if nested else ("given", KERAS_GIVEN)
+        self.helpers[name] = source.replace("def given", "def _given")
+        numbers = self.given_numbers(entry, init.numbers)
+        scale = [Keyword("scale", factor(init.scale))] if init.scale != 1 else []
+        return Call(f"_{name}", (numbers, *scale))
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
         # A round is `.0`, not `[0]`: names become graph scopes, which take no brackets.

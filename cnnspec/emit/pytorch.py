@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnspec.emit import channels
-from cnnspec.emit.call import Argument, Call, Keyword, one_line, signature
+from cnnspec.emit.beginnings import Class, begins, init_weights
+from cnnspec.emit.call import Call, signature
 from cnnspec.emit.definitions import Definition
-from cnnspec.emit.flow import Flow, Loop
+from cnnspec.emit.flow import Flow
 from cnnspec.emit.model import (
     Source,
     frozen_paths,
     header,
     helper_lines,
-    initialised_entries,
     let_statements,
     outputs_code,
     parameters,
@@ -24,15 +24,11 @@ from cnnspec.emit.pytorch_walk import TorchWalk
 from cnnspec.emit.quote import literal
 from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
 from cnnspec.expressions import Literal
-from cnnspec.layers.layer import Layer
 from cnnspec.names import camel
 from cnnspec.shapes import Shape
-from cnnspec.spec import Operation
 
 if TYPE_CHECKING:
-    from cnnspec.spec import Entry
-
-KERNELS = ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d", "nn.Linear")
+    pass
 
 
 class _Module:
@@ -50,17 +46,17 @@ class _Module:
 def write_model(source: Source) -> str:
     """The file's text; raises Inexpressible (CS5nn)."""
     modules: list[_Module] = []
+    numbers: dict[str, list[str]] = {}
     for definition in source.definitions:
-        modules.append(_write_module(source, definition))
-    kernels: set[str] = set()
-    for module in modules:
-        kernels |= module.walk.modules & set(KERNELS)
+        modules.append(_write_module(source, definition, numbers))
     body = helper_lines(module.walk for module in modules)
-    if kernels or _of_their_own(source):
-        body.append(_init_weights(source, sorted(kernels), modules))
+    beginning = init_weights(source, [Class(m.name, m.walk) for m in modules])
+    body += [beginning] if beginning else []
     body += [module.lines for module in modules]
     frozen = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
-    constants = write([Assign("FROZEN", literal(tuple(frozen)))], 0) if frozen else []
+    constants = [line for lines in numbers.values() for line in lines]
+    if frozen:
+        constants += write([Assign("FROZEN", literal(tuple(frozen)))], 0)
     code = [line for part in body for line in part]
     shapes = {
         name: _batched(source.graph.shape(edge))
@@ -91,101 +87,17 @@ def _imports(code: list[str]) -> list[str]:
     return [*lines, "from torch import nn"]
 
 
-def _init_weights(
-    source: Source, kernels: list[str], modules: list[_Module]
-) -> list[str]:
-    """The function that draws all kernels; a class may draw some of its own otherwise.
-
-    `Module.apply` visits children first, so what a class says of its layers comes last.
-    """
-    others = _of_their_own(source)
-    lines = ["def init_weights(module):"]
-    if kernels:
-        rest = ", where nothing else is said" if others else ""
-        lines.append(f'    """He normal kernels (fan in), zero biases{rest}."""')
-        lines += _init_kernels(source, kernels)
-    else:
-        lines.append('    """How weights begin."""')
-    for layer in others:
-        lines.append(f"    if isinstance(module, {layer.torch_class}):")
-        lines += [f"        {line}" for line in layer.torch_init.splitlines()]
-    for module in modules:
-        own: list[Statement] = []
-        for entry in initialised_entries(module.definition.body):
-            own += _draw(module.walk, entry)
-        if own:
-            branch = write([If(f"isinstance(module, {module.name})", own)], INDENT)
-            lines += branch
-    return lines
-
-
-def _of_their_own(source: Source) -> list[type[Layer]]:
-    """Operations whose weights begin otherwise than a kernel and its bias."""
-    found = {type(node.layer) for node in source.graph.layers}
-    return sorted(
-        (cls for cls in found if issubclass(cls, Layer) and cls.torch_class),
-        key=lambda cls: cls.torch_class,
-    )
-
-
-def _init_kernels(source: Source, kernels: list[str]) -> list[str]:
-    biased = {
-        any(w.name == "bias" for w in node.layer.weights(source.graph.shapes_in(node)))
-        for node in source.graph.layers
-        if node.layer is not None
-        and node.layer.takes_init
-        and not node.layer.torch_class
-    }
-    test = kernels[0] if len(kernels) == 1 else f"({', '.join(kernels)})"
-    body: list[Statement] = [
-        Assign(
-            "",
-            Call(
-                "nn.init.kaiming_normal_",
-                ("module.weight", Keyword("nonlinearity", '"relu"')),
-            ),
-        )
-    ]
-    zeros = Assign("", Call("nn.init.zeros_", ("module.bias",)))
-    if biased == {True}:
-        body.append(zeros)
-    elif True in biased:
-        body.append(If("module.bias is not None", [zeros]))
-    return write([If(f"isinstance(module, {test})", body)], INDENT)
-
-
-def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
-    """`nn.init.…(module.conv.weight, …)`, over the rounds of a repeat."""
-    assert entry.init is not None
-    draw = entry.init.pytorch()
-    made = [r for r in walk.registrations if r.entry is entry]
-    if not made:
-        return []
-    loops = any(isinstance(context, Loop) for context in made[0].around)
-    is_list = loops or (
-        isinstance(made[0].code, Call) and made[0].code.func == "nn.Sequential"
-    )
-    target = f"module.{entry.name}"
-    cls = entry.op if isinstance(entry, Operation) else Layer
-    headers, tensor = cls.torch_kernels(target, draw)
-    if is_list or made[0].otherwise_identity is not None:
-        kinds = cls.torch_class or f"({', '.join(KERNELS)})"
-        headers, tensor = cls.torch_kernels("layer", draw)
-        found = f"for layer in {target}.modules():", f"if isinstance(layer, {kinds}):"
-        headers = (*found, *headers)
-    rest: list[Argument] = [literal(value) for value in draw.args]
-    rest += [Keyword(name, literal(value)) for name, value in draw.options]
-    call = Call(draw.function, (tensor, *rest))
-    if not headers:
-        return [Assign("", call)]
-    nested = (*headers, one_line(call))
-    return [Raw(tuple(" " * INDENT * n + line for n, line in enumerate(nested)))]
-
-
-def _write_module(source: Source, definition: Definition) -> _Module:
+def _write_module(
+    source: Source, definition: Definition, numbers: dict[str, list[str]]
+) -> _Module:
     is_model = definition.block is None
     walk = TorchWalk(
-        definition, source.graph, source.known, source.plain, comments=is_model
+        definition,
+        source.graph,
+        source.known,
+        source.plain,
+        comments=is_model,
+        constants=numbers,
     )
     forward = _forward_of_model(source, walk) if is_model else _forward_of_block(walk)
     modules = walk.constructor()
@@ -219,7 +131,7 @@ def _constructor(
     if not body and len(params) == 1:
         return []
     if block is None:
-        if any(n.layer is not None and n.layer.takes_init for n in source.graph.layers):
+        if begins(source):
             body.append(Assign("", Call("self.apply", ("init_weights",))))
         if frozen_paths(source):
             loop = (

@@ -30,6 +30,7 @@ from cnnspec.spec import Entry, Operation, Use, entries_of
 
 if TYPE_CHECKING:
     from cnnspec.graph import Occurrence
+    from cnnspec.initializers import Initializer
     from cnnspec.layers.layer import Layer
     from cnnspec.shapes import Shape
 
@@ -87,8 +88,9 @@ class TorchWalk(Walk):
         return called
 
     def add(self, entry: Entry, code: Code) -> str:
-        if isinstance(code, Call) and isinstance(code.func, str):
-            self.modules.add(code.func)
+        if isinstance(code, Call):
+            made = [code, *(arg for arg in code.args if isinstance(arg, Call))]
+            self.modules |= {call.func for call in made if isinstance(call.func, str)}
         self.registrations.append(Registration(entry, code, tuple(self.around)))
         loops = self.loop_variables()
         if entry is self.iterated:
@@ -98,6 +100,9 @@ class TorchWalk(Walk):
 
     def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
         return function, ()
+
+    def drawn(self, entry: Entry, init: Initializer) -> Call:
+        raise AssertionError("PyTorch's weights begin in `init_weights`")
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
         raise AssertionError("PyTorch's modules are named by attributes")
@@ -141,7 +146,9 @@ class TorchWalk(Walk):
     def repeated(
         self, entry: Entry, occurrences: list[Occurrence], flow: Flow
     ) -> Flow | None:
-        """`nn.Sequential` of the rounds, where a round is one module."""
+        """`nn.Sequential` of the rounds, where a round is one module of one input."""
+        if isinstance(entry, Operation) and entry.edges:
+            return None
         rounds = [o for o in occurrences if o.rounds != 0]
         loop = Loop(self.loop_variable(), self.count(entry, occurrences))
         entering = flow

@@ -6,7 +6,7 @@ from math import isfinite
 from textwrap import wrap
 from typing import TypeAlias, overload
 
-from cnnspec.emit.call import WIDTH, Code, Dict, List, Tuple
+from cnnspec.emit.call import WIDTH, Code, Dict, List, Tuple, one_line
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Scalar | list["Value"] | tuple["Value", ...] | dict[str, "Value"]
@@ -40,6 +40,31 @@ def literal(value: Value) -> Code:
     if isinstance(value, float):
         return _number(value)
     return repr(value)
+
+
+def factor(value: float) -> str:
+    """A number as code; `1 / 9` where that is what its many digits come from."""
+    text = literal(value)
+    whole = round(1 / value) if value else 0
+    return f"1 / {whole}" if len(text) > 8 and whole and 1 / whole == value else text
+
+
+def rows(name: str, numbers: Value) -> list[str]:
+    """The lines of `name = [[1, 2], [3, 4]]` with each innermost list on a line."""
+    return _rows(numbers, 0, f"{name} = ", "")
+
+
+def _rows(value: Value, indent: int, before: str, after: str) -> list[str]:
+    margin = " " * indent
+    if not isinstance(value, tuple):
+        return [f"{margin}{before}{one_line(literal(value))}{after}"]
+    flat = not any(isinstance(item, tuple) for item in value)
+    if flat:
+        line = f"{margin}{before}{one_line(literal(list(value)))}{after}"
+        if len(line) <= WIDTH:
+            return [line]
+    inner = [line for item in value for line in _rows(item, indent + 4, "", ",")]
+    return [f"{margin}{before}[", *inner, f"{margin}]{after}"]
 
 
 def comment(words: str) -> str:

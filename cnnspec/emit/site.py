@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
-from cnnspec.emit.render import Value, Verbatim, holds_anywhere, used_names
+from cnnspec.emit.quote import literal
+from cnnspec.emit.render import (
+    Value,
+    Verbatim,
+    evaluate_value,
+    holds_anywhere,
+    used_names,
+)
 from cnnspec.expressions import Expr, Literal
 from cnnspec.layers.layer import Layer
 from cnnspec.shapes import Shape
@@ -172,6 +179,10 @@ class Site:
         """`function(args, options)`, an argument of another construction."""
         return Verbatim(Call(function, self._arguments(args, options, inside=False)))
 
+    def kernels_apart(self) -> None:
+        """Says that a distribution draws each of `module.kernels()` for itself."""
+        self._walk.kernels_apart.add(self._entry)
+
     def constant(self, suffix: str, value: Value) -> Value:
         """The name of a constant of the file that holds these nested numbers.
 
@@ -205,25 +216,23 @@ class Site:
         made = self._walk.shared(self._entry, suffix, Call(function, arguments))
         return Step(lambda *inputs: Call(made, (_together(inputs),)))
 
-    def inner_layer(self, function: str, /, *args: Value, **options: Value) -> Verbatim:
-        """`function(args, options)`, an argument of the layer that wraps it."""
-        return Verbatim(Call(function, self._arguments(args, options, inside=True)))
-
     def initializer(self, default: Initializer) -> Verbatim:
         """What draws the kernel in Keras: the entry's `init`, else the default."""
-        from cnnspec.emit.keras_walk import draw_code
-
-        return Verbatim(draw_code((self._entry.init or default).keras()))
+        return Verbatim(self._walk.drawn(self._entry, self._entry.init or default))
 
     @property
     def init(self) -> Initializer | None:
         """The entry's `init`, if it has one."""
         return self._entry.init
 
-    def used(self, has: Callable[[Layer], bool]) -> bool:
-        """Whether the network has such a layer: what a helper has to know of."""
-        layers = [node.layer for node in self._walk.graph.layers]
-        return any(layer is not None and has(layer) for layer in layers)
+    def given_anywhere(self, op: str, field: str) -> bool:
+        """Whether any such layer of the network has the field: a helper must know of it."""
+        return any(
+            node.layer is not None
+            and node.layer.op == op
+            and field in getattr(node.entry, "given", ())
+            for node in self._walk.graph.layers
+        )
 
     def call(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function(x, args, options)`; several inputs come one after the other."""

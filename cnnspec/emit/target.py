@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.emit.call import Code
+from cnnspec.emit.call import Call, Code
 from cnnspec.emit.flow import Flow
 from cnnspec.emit.render import Value
 from cnnspec.emit.site import Site, Step
 
 if TYPE_CHECKING:
     from cnnspec.graph import Occurrence
+    from cnnspec.initializers import Initializer
     from cnnspec.layers.layer import Layer
     from cnnspec.shapes import Shape
     from cnnspec.spec import Entry, Use
@@ -57,6 +58,10 @@ class Target(ABC):
     @abstractmethod
     def initialised(self, entry: Entry, function: str) -> tuple[str, tuple[Any, ...]]:
         """A layer's function and its further arguments, with the entry's `init`."""
+
+    @abstractmethod
+    def drawn(self, entry: Entry, init: Initializer) -> Call:
+        """The construction of an initializer, in Keras."""
 
     @abstractmethod
     def layer_name(self, entry: Entry, suffix: str) -> str:

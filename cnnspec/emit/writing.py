@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.emit.call import WIDTH, Code, one_line
 from cnnspec.emit.definitions import Definition
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.quote import rows
+from cnnspec.emit.quote import literal, rows
 from cnnspec.emit.render import Value, used_names
 from cnnspec.emit.site import Step
 from cnnspec.emit.statements import Assign, If, Statement
@@ -48,6 +48,7 @@ class Writing(Target):
         self.plain = plain
         self.comments = comments
         self.constants = {} if constants is None else constants
+        self.kernels_apart: set[Entry] = set()  # see Site
         self.helpers: dict[str, str] = {}
         self.helper_entries: dict[tuple[str, str], str] = {}
         self.statements: list[Statement] = []
@@ -160,6 +161,20 @@ class Writing(Target):
             self.statements.append(Assign(name, code))
             self.made[entry, suffix] = name
         return self.made[entry, suffix]
+
+    def given_numbers(self, entry: Entry, numbers: Any) -> Code:
+        """A kernel's numbers: a constant of the file, where they are not one number."""
+        if not isinstance(numbers, tuple):
+            number: Code = literal(numbers)
+            return number
+        return self.constant(entry, "kernel", numbers)
+
+    def kernel_axes(self, entry: Entry) -> int:
+        """Axes of a layer's kernel, as PyTorch has it."""
+        found = self.graph.occurrences[entry]
+        node = next(o.node for o in found if o.node is not None)
+        assert node.layer is not None
+        return len(node.layer.weights(self.graph.shapes_in(node))[0].shape)
 
     def constant(self, entry: Entry, suffix: str, numbers: Any) -> str:
         """The name of a constant of the file with these numbers, a row in a line."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import gcd, prod
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING
 
+from cnnspec.arrays import Connections, Given
 from cnnspec.dims import Window
 from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
 from cnnspec.layers.activation import (
@@ -14,25 +14,35 @@ from cnnspec.layers.activation import (
     keras_activation,
     torch_activation,
 )
-from cnnspec.layers.layer import Kept, Misfit, Remark, Remedy, Weight, only
+from cnnspec.layers.constants import (
+    check_shape,
+    constant_field,
+    constant_weight,
+    keras_kernel,
+    torch_kernel,
+)
+from cnnspec.layers.faults import indivisible
+from cnnspec.layers.layer import Kept, Misfit, Weight, only
 from cnnspec.layers.padding import (
-    equal_sides,
+    keras_every,
     keras_word,
     keras_zeros,
+    torch_inside,
     torch_padding,
     windows_of,
+)
+from cnnspec.layers.partial import (
+    check_table,
+    is_partial,
+    keras_partial,
+    refuse_beside,
+    torch_partial,
 )
 from cnnspec.layers.window import Sliding, resolve_windows, walk
 from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
-    from cnnspec.emit.site import Instance, Site, Step, Value
-
-EVERY = '''\
-def every{rank}d(x, {strides}):
-    """Each stride-th pixel: Keras' convolution takes no stride with a dilation."""
-    return x[:, {slices}]
-'''
+    from cnnspec.emit.site import Site, Step
 
 
 class Conv(Sliding):
@@ -42,14 +52,16 @@ class Conv(Sliding):
     products and a bias. It works on signals (1-D), images (2-D) and volumes (3-D), by its input.
 
     Shapes: (C, H, W) -> (K, H', W') with H' = (H - F + 2P)/S + 1, likewise W'.
-    Parameters: K(F x F x C/groups + 1), without bias K(F x F x C/groups).
-    MACs: K x H' x W' x F x F x C/groups.
+    Parameters: K(F x F x C/groups + 1), without bias K(F x F x C/groups); with `connections`
+        F x F for each connection.
+    MACs: K x H' x W' x F x F x C/groups; with `connections` H' x W' x F x F for each.
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016.
     """
 
     op = "conv"
     counts_depth = True
     takes_init = True
+    takes_values = True
     example = "- conv: {filters: 10, kernel: 5, padding: 2, activation: relu}"
 
     filters = Integer(least=1, doc="Number of filters K: channels of the output.")
@@ -71,6 +83,12 @@ class Conv(Sliding):
     activation = Choice(
         *ACTIVATIONS, default="none", doc="Function applied to each output number."
     )
+    weights_ = constant_field()
+    connections = Connections(
+        None,
+        doc="For each filter the list of the channels it sees, counted from 0: a filter has "
+        "kernels for these alone.",
+    )
     rounding = Choice(
         "floor",
         "exact",
@@ -87,13 +105,31 @@ class Conv(Sliding):
         shape = only(self.op, inputs, (MAPS,))
         channels, filters, groups = shape.sizes[0], self.filters, self.groups
         if channels % groups or filters % groups:
-            raise Misfit(_indivisible(channels, filters, groups))
-        return (maps(filters, *walk(shape, self.windows(shape), self.rounding)),)
+            raise Misfit(indivisible(channels, filters, groups))
+        made = maps(filters, *walk(shape, self.windows(shape), self.rounding))
+        if self.connections is not None:
+            for field, absent in (("groups", groups == 1), ("weights", not self.given)):
+                if not absent:
+                    refuse_beside(field)
+            check_table(self.connections, filters, channels)
+        if self.given is not None:
+            check_shape(self.given.constant, self.weights(inputs)[0].shape, "weights")
+        return (made,)
+
+    @property
+    def given(self) -> Given | None:
+        """The constant kernel; the name `weights` is that of the tensors."""
+        given: Given | None = self.values["weights"]
+        return given
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         shape, filters = inputs[0], self.filters
         extents = spread(self.kernel, shape.rank) or ()
-        kernel = Weight("weight", (filters, shape.sizes[0] // self.groups, *extents))
+        if self.connections is not None:
+            kernel = Weight("weight", (sum(map(len, self.connections)), *extents))
+        else:
+            size = (filters, shape.sizes[0] // self.groups, *extents)
+            kernel = constant_weight(size, self.given)
         return (kernel, Weight("bias", (filters,))) if self.bias else (kernel,)
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
@@ -103,18 +139,19 @@ class Conv(Sliding):
         return kept_with(self.activation, outputs)
 
     def pytorch(self, site: Site) -> list[Step]:
-        outside, padding = torch_padding(site, _torch_inside)
-        conv = site.module(
-            f"nn.Conv{site.rank}d",
-            site.channels,
-            site.field("filters"),
-            site.field("kernel"),
+        outside, padding = torch_padding(site, torch_inside)
+        options = {
             **site.unless(1, stride=site.field("stride")),
             **padding,
             **site.unless(1, dilation=site.field("dilation")),
             **site.unless(1, groups=site.field("groups")),
             **site.unless(True, bias=site.field("bias")),
-        )
+        }
+        sizes = (site.channels, site.field("filters"), site.field("kernel"))
+        if is_partial(site):
+            conv = torch_partial(site, *sizes, **options)
+        else:
+            conv = torch_kernel(site, f"nn.Conv{site.rank}d", *sizes, **options)
         return [*outside, conv, *torch_activation(site)]
 
     def keras(self, site: Site) -> list[Step]:
@@ -125,76 +162,18 @@ class Conv(Sliding):
             for i in site.instances
         )
         padding = keras_word(site, steps_of_one=sliced)
-        conv = site.layer(
-            f"Conv{site.rank}D",
-            site.field("filters"),
-            site.field("kernel"),
+        options = {
             **({} if sliced else site.unless(1, strides=site.field("stride"))),
             **(padding or {}),
             **site.unless(1, dilation_rate=site.field("dilation")),
             **site.unless(1, groups=site.field("groups")),
             **keras_activation(site),
             **site.unless(True, use_bias=site.field("bias")),
-        )
+        }
+        sizes = (site.field("filters"), site.field("kernel"))
+        if is_partial(site):
+            conv = keras_partial(site, *sizes, **options)
+        else:
+            conv = keras_kernel(site, f"Conv{site.rank}D", *sizes, **options)
         outside = [keras_zeros(site)] if padding is None else []
-        return [*outside, conv, *([_keras_every(site)] if sliced else [])]
-
-
-def _torch_inside(instance: Instance) -> Any:
-    """What nn.Conv takes as `padding`; its "same" has stride 1 only, and pads the odd after."""
-    word = instance.layer.values["padding"]
-    steps_of_one = all(w.stride == 1 for w in windows_of(instance))
-    if word == "valid" or (word == "same" and steps_of_one):
-        return word
-    return equal_sides(instance)
-
-
-def _keras_every(site: Site) -> Step:
-    rank = site.rank
-    names = [f"stride{axis + 1}" for axis in range(rank)] if rank > 1 else ["stride"]
-    source = EVERY.format(
-        rank=rank,
-        strides=", ".join(names),
-        slices=", ".join(f"::{name}" for name in names),
-    )
-    field = site.field("stride")
-    is_number = all(type(i.layer.values["stride"]) is int for i in site.instances)
-    candidates = [field] if is_number else []
-    steps: list[Value] = [
-        site.number(_stride_along(axis), *candidates) for axis in range(rank)
-    ]
-    return site.call(site.helper(f"every{rank}d", source), *steps)
-
-
-def _stride_along(axis: int) -> Callable[[Instance], int]:
-    return lambda instance: windows_of(instance)[axis].stride
-
-
-def _indivisible(channels: int, filters: int, groups: int) -> Remark:
-    """CS305, with the divisors nearest to what was asked for."""
-    both = gcd(channels, filters)
-    near = sorted(
-        range(max(1, groups - 64), groups + 64), key=lambda n: abs(n - groups)
-    )
-    divisors = dict.fromkeys([n for n in near if both % n == 0][:2] + [both, 1])
-    remedies = [Remedy({"groups": n}, f"groups {n}") for n in divisors]
-    if channels % groups:
-        return Remark(
-            "CS305",
-            "groups do not divide the input channels",
-            f"{channels} channels, {groups} groups",
-            field="groups",
-            port=0,
-            remedies=tuple(remedies),
-        )
-    above = -(-filters // groups) * groups
-    multiples = [n for n in (above, above - groups) if n]
-    multiples.sort(key=lambda n: abs(n - filters))
-    remedies[1:1] = [Remedy({"filters": n}, f"filters {n}") for n in multiples]
-    return Remark(
-        "CS305",
-        "groups do not divide the filters",
-        f"{filters} filters, {groups} groups",
-        field="groups",
-        remedies=tuple(remedies),
-    )
+        return [*outside, conv, *([keras_every(site)] if sliced else [])]

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnspec.arrays import Given
 from cnnspec.fields import Boolean, Choice, Integer
 from cnnspec.layers.activation import (
     ACTIVATIONS,
     kept_with,
     keras_activation,
     torch_activation,
+)
+from cnnspec.layers.constants import (
+    check_shape,
+    constant_field,
+    constant_weight,
+    keras_kernel,
+    torch_kernel,
 )
 from cnnspec.layers.layer import (
     EVERYWHERE,
@@ -40,6 +48,7 @@ class Dense(Layer):
     op = "dense"
     counts_depth = True
     takes_init = True
+    takes_values = True
     example = "- dense: {units: 10}"
 
     units = Integer(least=1, doc="Number of units: features of the output.")
@@ -47,6 +56,13 @@ class Dense(Layer):
     activation = Choice(
         *ACTIVATIONS, default="none", doc="Function applied to each output number."
     )
+    weights_ = constant_field()
+
+    @property
+    def given(self) -> Given | None:
+        """The constant kernel; the name `weights` is that of the tensors."""
+        given: Given | None = self.values["weights"]
+        return given
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(
@@ -55,10 +71,12 @@ class Dense(Layer):
             (VECTOR, SEQUENCE),
             help="put `flatten` or `global_avg_pool` before it",
         )
+        if self.given is not None:
+            check_shape(self.given.constant, self.weights(inputs)[0].shape, "weights")
         return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.units, inputs[0].sizes[-1]))
+        weight = constant_weight((self.units, inputs[0].sizes[-1]), self.given)
         return (weight, Weight("bias", (self.units,))) if self.bias else (weight,)
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
@@ -71,7 +89,8 @@ class Dense(Layer):
         return EVERYWHERE if inputs[0].layout == VECTOR else None
 
     def pytorch(self, site: Site) -> list[Step]:
-        dense = site.module(
+        dense = torch_kernel(
+            site,
             "nn.Linear",
             site.channels,
             site.field("units"),
@@ -81,7 +100,8 @@ class Dense(Layer):
 
     def keras(self, site: Site) -> list[Step]:
         return [
-            site.layer(
+            keras_kernel(
+                site,
                 "Dense",
                 site.field("units"),
                 **keras_activation(site),

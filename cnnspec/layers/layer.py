@@ -16,6 +16,8 @@ from cnnspec.shapes import MAPS, SEQUENCE, TOKENS, VECTOR, Shape, describe
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
+    from cnnspec.emit.statements import Statement
+    from cnnspec.initializers import Draw, Initializer
 
 
 class Remedy(NamedTuple):
@@ -105,8 +107,14 @@ class Layer(Declared):
     op: ClassVar[str] = ""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # inputs: least and most
     takes_init: ClassVar[bool] = False  # has a kernel that `init` draws
+    takes_values: ClassVar[bool] = False  # which `init` may give in numbers
+    takes_rows: ClassVar[bool] = False  # whose numbers may be nested otherwise, as rows
     counts_depth: ClassVar[bool] = False  # convolution, dense and recurrent layers
     follows: ClassVar[bool] = False  # keeps shapes: written in its producer's line
+    activates: ClassVar[bool] = False  # is an activation function
+    # How PyTorch's modules of this class begin, where not as a kernel and its bias do:
+    torch_class: ClassVar[str] = ""
+    torch_init: ClassVar[str] = ""  # statements about `module`
     example: ClassVar[str] = ""  # a spec fragment for the page; a test runs it
     __slots__ = ()
 
@@ -153,6 +161,19 @@ class Layer(Declared):
         """What training keeps of it for the backward pass: its inputs, unless it says more."""
         return Kept()
 
+    @classmethod
+    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+        """What `init` draws in a module of `torch_class`: headers around, and the tensor.
+
+        Each header stands in the one before it; of a list of modules they find all.
+        """
+        return (), f"{module}.weight"
+
+    @classmethod
+    def torch_draws(cls, module: str, init: Initializer) -> list[Statement]:
+        """Begins a module by `init`; no statement where its own call on the kernel is right."""
+        return []
+
     def pytorch(self, site: Site) -> list[Step]:
         """What the forward does with its inputs, step by step; no step is the identity."""
         raise NotImplementedError
@@ -194,6 +215,8 @@ def need(
     """Raises Misfit (CS302) where the shape has none of the layouts."""
     if shape.layout in layouts:
         return
+    if shape.layout == TOKENS and SEQUENCE in layouts:
+        help = "put `embedding` before it"
     *firsts, last = (WORDS[layout] for layout in layouts)
     wanted = f"{', '.join(firsts)} or {last}" if firsts else last
     raise Misfit(

@@ -38,7 +38,12 @@ def draw_inputs(facts, rng):
 
 def draw_weights(model):
     """Biases, scales and statistics that a wrong order would not survive; kernels stay as drawn."""
+    constant = {
+        n for n, p in model.named_parameters() if p.dim() > 1 and not p.requires_grad
+    }
     for name, value in model.state_dict().items():
+        if name in constant:
+            continue
         if "running_var" in name:
             value.uniform_(0.5, 2)
         elif "running_mean" in name:

@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from oracle.activations import activated
+from oracle.constants import connected
 
 
 def windows(values, x):
@@ -53,7 +54,8 @@ def convolve(node, own, xs, learns):
     kernels, strides, dilations, sides, _ = zip(*windows(values, x), strict=True)
     function = (F.conv1d, F.conv2d, F.conv3d)[len(kernels) - 1]
     padded, groups = pad(x, sides), values["groups"]
-    y = function(padded, own["weight"], own.get("bias"), strides, 0, dilations, groups)
+    kernel = connected(node, own["weight"], x.shape[1])
+    y = function(padded, kernel, own.get("bias"), strides, 0, dilations, groups)
     return [activated(values, y)]
 
 

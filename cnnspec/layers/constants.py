@@ -1,0 +1,203 @@
+"""Kernels whose numbers are given: the field `weights` enters, checked and emitted it leaves.
+
+The same rules hold for `init: {values: …}`, whose kernels learn on from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnspec.arrays import Constant, Given, Nested, shape_of
+from cnnspec.layers.layer import Misfit, Remark, Weight
+
+if TYPE_CHECKING:
+    from cnnspec.emit.call import Code
+    from cnnspec.emit.site import Instance, Site, Step, Value
+
+TORCH_CONSTANT = '''\
+def constant(layer, weight):
+    """The layer with a weight that is given and never learns."""
+    layer.weight.requires_grad_(False).copy_(weight)
+    return layer
+'''
+KERAS_CONSTANT = '''\
+class Constant{name}({base}):
+    """A layer whose kernel never learns."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.kernel.trainable = False
+'''
+KERAS_GIVEN = '''\
+def given(numbers, scale=1):
+    """Begins a kernel with numbers in the order (filters, channels, height, width)."""
+
+    def initializer(shape, dtype):
+        values = scale * ops.convert_to_tensor(numbers, dtype)
+        if len(values.shape) == len(shape) - 1:
+            values = ops.expand_dims(values, 1)  # each channel gets the same
+        values = ops.broadcast_to(values, (shape[-1], shape[-2], *shape[:-2]))
+        return ops.moveaxis(values, (0, 1), (-1, -2))  # Keras has these last
+
+    return initializer
+'''
+KERAS_ROWS = '''\
+def given_rows(rows, scale=1):
+    """Begins a kernel with numbers unit by unit; those of a unit stand in rows."""
+
+    def initializer(shape, dtype):
+        values = scale * ops.convert_to_tensor(rows, dtype)
+        return ops.transpose(ops.reshape(values, shape[::-1]))
+
+    return initializer
+'''
+
+
+def constant_field(what: str = "kernel", more: str = "") -> Constant:
+    """The field `weights`."""
+    return Constant(
+        None,
+        doc=f"The {what} as constants that never learn: `{{constant: NUMBERS, scale: 1}}`. "
+        "The numbers, each times `scale`, stand in lists of the shape of the weight, "
+        "filter by filter; without the axis of the channels each channel gets the same, "
+        f"without that of the filters each filter.{more}",
+    )
+
+
+def is_constant(instance: Instance) -> bool:
+    return instance.layer.values["weights"] is not None
+
+
+def check_shape(
+    numbers: Nested, weight: tuple[int, ...], field: str, rows: bool = False
+) -> None:
+    """Raises Misfit (CS330) where the numbers don't fill a weight (O, I, kernel...).
+
+    Args:
+        rows: what follows the first axis may be nested otherwise, as rows of a bitmap.
+    """
+    shape = shape_of(numbers)
+    takes = [weight, (weight[0], *weight[2:]), weight[2:]]
+    if shape is not None and (not shape or shape in takes):
+        return
+    if rows and shape is not None and shape[0] == weight[0]:
+        flat = 1
+        for size in shape[1:]:
+            flat *= size
+        if flat == weight[1]:
+            return
+    wanted = " or ".join("x".join(map(str, one)) for one in dict.fromkeys(takes) if one)
+    if shape is None:
+        gets = "gets lists of different lengths"
+    else:
+        gets = f"gets {'x'.join(map(str, shape))}"
+    raise Misfit(
+        Remark(
+            "CS330",
+            "the numbers have another shape than the weight",
+            f"{gets}, takes {wanted}",
+            field=field,
+        )
+    )
+
+
+def torch_kernel(site: Site, function: str, /, *args: Value, **options: Value) -> Step:
+    """The module, its weight constant where the field `weights` is given."""
+    if not constant_everywhere(site):
+        return site.module(function, *args, **options)
+    from cnnspec.emit.render import Verbatim
+
+    numbers, scale = site.written(_numbers(site)), site.part("weights", "scale")
+    tensor = torch_tensor(numbers, _axes(site), _full(site), _torch_scale(site, scale))
+    made = site.made(function, *args, **options)
+    return site.module(site.helper("constant", TORCH_CONSTANT), made, Verbatim(tensor))
+
+
+def torch_tensor(numbers: Code, axes: int, full: int, scale: Code | None) -> Code:
+    """The numbers as a tensor that can be copied into a weight.
+
+    Args:
+        axes: of the numbers.
+        full: axes of the weight.
+        scale: what stands before it is applied: `* 0.5`.
+    """
+    from cnnspec.emit.call import Attribute, Binary, Call
+
+    tensor: Code = Call("torch.tensor", (numbers,))
+    if axes == full - 1:
+        tensor = Call(Attribute(tensor, "unsqueeze"), ("1",))
+    elif axes > full:
+        tensor = Call(Attribute(tensor, "flatten"), ("1",))
+    return tensor if scale is None else Binary("*", (tensor, scale))
+
+
+def _torch_scale(site: Site, scale: Value) -> Code | None:
+    from cnnspec.emit.call import Parenthesized
+    from cnnspec.expressions import Expr, Literal, Name
+
+    if not site.unless(1, scale=scale):
+        return None
+    code = site.written(scale)
+    is_term = not isinstance(scale, Expr) or isinstance(scale, Literal | Name)
+    return code if is_term else Parenthesized(code)
+
+
+def keras_kernel(site: Site, layer: str, /, *args: Value, **options: Value) -> Step:
+    """The layer, its kernel constant where the field `weights` is given."""
+    if not constant_everywhere(site):
+        return site.layer(layer, *args, **options)
+    return keras_constant(site, layer, f"layers.{layer}", *args, **options)
+
+
+def keras_constant(
+    site: Site, name: str, base: str, /, *args: Value, **options: Value
+) -> Step:
+    """A layer of the class `base` whose kernel is constant."""
+    source = KERAS_CONSTANT.format(name=name, base=base)
+    helper, given = "given", KERAS_GIVEN
+    if _axes(site) > _full(site):
+        helper, given = "given_rows", KERAS_ROWS
+    scale = site.unless(1, scale=site.part("weights", "scale"))
+    begin = site.made(site.helper(helper, given), _numbers(site), **scale)
+    return site.layer(
+        site.helper(f"Constant{name}", source),
+        *args,
+        **options,
+        kernel_initializer=begin,
+    )
+
+
+def constant_everywhere(site: Site) -> bool:
+    found: bool = site.common(
+        is_constant, "whether the weights are constant", "weights"
+    )
+    return found
+
+
+def _axes(site: Site) -> int:
+    """Axes of the numbers."""
+    found: int = site.common(_axes_of, "the number of axes of `weights`", "weights")
+    return found
+
+
+def _axes_of(instance: Instance) -> int:
+    given = instance.layer.values["weights"]
+    assert isinstance(given, Given)
+    shape = shape_of(given.constant)
+    assert shape is not None  # `infer` has checked it
+    return len(shape)
+
+
+def _full(site: Site) -> int:
+    """Axes of the weight."""
+    first = site.instances[0]
+    return len(first.layer.weights(first.inputs)[0].shape)
+
+
+def _numbers(site: Site) -> Value:
+    """The name of a constant of the module, or what the block is given."""
+    return site.constant("kernel", site.part("weights", "constant"))
+
+
+def constant_weight(shape: tuple[int, ...], given: Given | None) -> Weight:
+    return Weight("weight", shape, constant=given is not None)
