@@ -89,11 +89,12 @@ def _check_tree(
 ) -> tuple[Spec, Graph, list[Fault]]:
     spec = resolve(root, overrides, bag)
     graph, faults = expand(spec, file, bag)
+    training = None
     if spec.data is not None or spec.train is not None:
         from cnnspec.training import read_training
 
-        read_training(spec, graph, bag)
+        training = read_training(spec, graph, bag)
     if not bag.has_errors:  # what a mistake leaves unread or unused is no second one
         check_readers(spec, graph, bag)
-        lint(spec, bag)
+        lint(spec, graph, training, bag)
     return spec, graph, faults

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnspec.layers import OPERATIONS
 from cnnspec.names import check_name, text_of
 from cnnspec.spec import Broken, Entry, Head, Operation, Reference, Reuse
 from cnnspec.values import read_value
@@ -107,6 +106,5 @@ def _take_init(
         "CS114",
         f"`{entry.key}` has no kernel to initialise",
         key.span,
-        help="`init` stands beside operations with a kernel: "
-        + ", ".join(name for name, op in OPERATIONS.items() if op.takes_init),
+        help="`init` stands beside an operation with a kernel, such as `conv` or `dense`",
     )

@@ -35,10 +35,14 @@ def whole(text: str) -> str:
     return HEAD + ("" if "\ninput" in f"\n{text}" else INPUT) + text
 
 
+# Layers that stand for any layer in a test may be idle: two activations in a row, a lost bias.
+IDLE = {"CS405", "CS407"}
+
+
 def fine(text: str, *args: str) -> dict[str, Any]:
     """The same of a spec without findings."""
     spec = check(text, *args)
-    assert spec["diagnostics"] == []
+    assert [d for d in spec["diagnostics"] if d["code"] not in IDLE] == []
     return spec
 
 

@@ -228,6 +228,7 @@ class Activation(Layer):
 
     op = "activation"
     follows = True
+    activates = True
     example = "- activation: {function: silu}"
 
     function = Choice(*ACTIVATIONS, doc="Name of the function; `none` changes nothing.")

@@ -23,6 +23,7 @@ class Parametric(Layer):
     """What they share: any shape enters and leaves unchanged."""
 
     follows = True
+    activates = True
     __slots__ = ()
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:

@@ -16,6 +16,7 @@ class Pointwise(Layer):
     """A function without fields that keeps the shape."""
 
     follows = True
+    activates = True
     __slots__ = ()
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -152,6 +153,7 @@ class Abs(Pointwise):
     """
 
     op = "abs"
+    activates = False  # rectifies what an activation gives
     example = "- abs"
 
 
