@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
 MOST = 4  # candidates kept at a time
 LARGEST = 30  # nodes of a candidate; nobody wants to read a larger one
-SIZED_BY = ("filters", "units")  # fields that give an operation's output channels
+SIZED_BY = (
+    "filters",
+    "units",
+    "channels",
+    "features",
+)  # fields that give an operation's output channels
+MULTIPLIER = "multiplier"  # outputs for each input channel
+FACTOR = "factor"  # of an extent that channels are traded for, on two axes
 IN_CHANNELS = Name("in_channels")
 INDEX = Name("index")
 
@@ -39,12 +46,34 @@ INDEX = Name("index")
 def of_operation(
     definition: Definition, entry: Operation, inputs: list[list[Expr]]
 ) -> list[Expr]:
-    """Candidates for an operation's output: its own size, or one of its inputs, or their sum."""
+    """Candidates for an operation's output: its own size, or an input's, or their sum."""
     for field in SIZED_BY:
         if field in entry.given:
             value = definition.bound(entry.given[field])
             return [value if isinstance(value, Expr) else Literal(value)]
+    if MULTIPLIER in entry.given:
+        value = definition.bound(entry.given[MULTIPLIER])
+        times = value if isinstance(value, Expr) else Literal(value)
+        return [
+            made
+            for expr in inputs[0]
+            for made in _built(partial(_operated, definition, "*", expr, times))
+        ]
+    if FACTOR in entry.given:
+        value = definition.bound(entry.given[FACTOR])
+        factor = value if isinstance(value, Expr) else Literal(value)
+        square = Binary("**", factor, Literal(2))
+        return [
+            made
+            for expr in inputs[0]
+            for sign in ("//", "*")
+            for made in _built(partial(_operated, definition, sign, expr, square))
+        ]
     return merged(inputs)
+
+
+def _operated(definition: Definition, sign: str, left: Expr, right: Expr) -> Expr:
+    return definition.simplified(Binary(sign, left, right))
 
 
 def merged(inputs: list[list[Expr]]) -> list[Expr]:

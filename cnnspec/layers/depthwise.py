@@ -1,1 +1,314 @@
-"""Convolution channel by channel, and separable convolution."""
+"""Convolution channel by channel, and separable convolution, which mixes the channels after."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from cnnspec.dims import Window
+from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
+from cnnspec.layers.activation import (
+    ACTIVATIONS,
+    kept_with,
+    keras_activation,
+    torch_activation,
+)
+from cnnspec.layers.fans import by_both_fans, keras_swapped, keras_usual
+from cnnspec.layers.layer import Kept, Weight, only
+from cnnspec.layers.padding import (
+    keras_every,
+    keras_word,
+    keras_zeros,
+    torch_inside,
+    torch_padding,
+    windows_of,
+)
+from cnnspec.layers.window import Sliding, resolve_windows, walk
+from cnnspec.shapes import MAPS, Shape, maps
+
+if TYPE_CHECKING:
+    from cnnspec.emit.site import Instance, Site, Step, Value
+    from cnnspec.initializers import Draw
+
+SEPARABLE = '''\
+class SeparableConv{rank}d(nn.Sequential):
+    """A convolution channel by channel, then one across the channels."""
+
+    def __init__(self, in_channels, filters, kernel, multiplier=1, bias=True, **window):
+        super().__init__()
+        channels = in_channels * multiplier
+        self.depthwise = nn.Conv{rank}d(
+            in_channels, channels, kernel, groups=in_channels, bias=False, **window
+        )
+        self.pointwise = nn.Conv{rank}d(channels, filters, 1, bias=bias)
+'''
+
+
+class ByChannel(Sliding):
+    """What depthwise and separable convolution share: the window over each channel."""
+
+    __slots__ = ()
+
+    counts_depth = True
+    takes_init = True
+
+    kernel = PerAxis(doc="Extent F of a filter.")
+    stride = PerAxis(1, doc="Step S between windows.")
+    padding = Padding(
+        0,
+        doc="Zeros around the input: a number P, `valid` (none), `same` (W/S windows, rounded "
+        "up), one number per axis, or before and after for each axis.",
+        unit="pixels",
+    )
+    dilation = PerAxis(
+        1, doc="Distance D between a filter's taps; it spans (F - 1)D + 1."
+    )
+    multiplier = Integer(
+        1, least=1, doc="Number of filters M on each channel of the input."
+    )
+    bias = Boolean(True, doc="Adds a learned number to each channel of the output.")
+    activation = Choice(
+        *ACTIVATIONS, default="none", doc="Function applied to each output number."
+    )
+    rounding = Choice(
+        "floor",
+        "exact",
+        default="floor",
+        doc="Where the stride does not divide: drop the last pixels, or refuse.",
+    )
+
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
+        return resolve_windows(
+            shape.spatial, self.kernel, self.stride, self.padding, self.dilation
+        )
+
+    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        shape = only(self.op, inputs, (MAPS,))
+        extents = walk(shape, self.windows(shape), self.rounding)
+        return (maps(self._filters(shape), *extents),)
+
+    def _filters(self, shape: Shape) -> int:
+        """Channels of the output."""
+        raise NotImplementedError
+
+    def _kernel(self, shape: Shape) -> tuple[int, ...]:
+        """The shape of the filters on the channels."""
+        extents = spread(self.kernel, shape.rank) or ()
+        return (shape.sizes[0] * self.multiplier, 1, *extents)
+
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
+        kernels = [w.count for w in self.weights(inputs) if len(w.shape) > 1]
+        return sum(kernels) * prod(outputs[0].spatial)
+
+
+class DepthwiseConv(ByChannel):
+    """Convolution of each channel with filters of its own; channels are never summed.
+
+    Each of the C channels gets M filters of F x F (`multiplier`), so that channels cM to cM + M - 1
+    of the output come from channel c. It equals `conv` with `groups` C and C x M filters.
+
+    Shapes: (C, H, W) -> (C x M, H', W') with H' = (H - F + 2P)/S + 1, likewise W'.
+    Parameters: C x M(F x F + 1), without bias C x M x F x F.
+    MACs: C x M x H' x W' x F x F.
+    Source: Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
+    applications", 2017.
+    """
+
+    op = "depthwise_conv"
+    example = "- depthwise_conv: {kernel: 3, padding: 1}"
+
+    def _filters(self, shape: Shape) -> int:
+        return shape.sizes[0] * self.multiplier
+
+    def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
+        kernel = Weight("weight", self._kernel(inputs[0]))
+        bias = Weight("bias", kernel.shape[:1])
+        return (kernel, bias) if self.bias else (kernel,)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        return kept_with(self.activation, outputs)
+
+    def pytorch(self, site: Site) -> list[Step]:
+        outside, padding = torch_padding(site, torch_inside)
+        conv = site.module(
+            f"nn.Conv{site.rank}d",
+            site.channels,
+            _multiplied(site),
+            site.field("kernel"),
+            **site.unless(1, stride=site.field("stride")),
+            **padding,
+            **site.unless(1, dilation=site.field("dilation")),
+            **site.unless(1, groups=site.channels),
+            **site.unless(True, bias=site.field("bias")),
+        )
+        return [*outside, conv, *torch_activation(site)]
+
+    def keras(self, site: Site) -> list[Step]:
+        last = {
+            **keras_activation(site),
+            **site.unless(True, use_bias=site.field("bias")),
+        }
+        return _keras_depthwise(site, "", last)
+
+
+class SeparableConv(ByChannel):
+    """A convolution channel by channel, then one of extent 1 across the channels.
+
+    The depthwise part gives each of the C channels M filters of F x F (`multiplier`), the pointwise
+    part mixes the C x M channels into K. Nothing stands between the two, so the bias and the
+    activation come once, at the end.
+
+    Shapes: (C, H, W) -> (K, H', W') with H' = (H - F + 2P)/S + 1, likewise W'.
+    Parameters: C x M x F x F + K(C x M + 1), without bias C x M x F x F + K x C x M.
+    MACs: H' x W' x (C x M x F x F + K x C x M).
+    Source: Chollet, "Xception: deep learning with depthwise separable convolutions", 2017.
+    """
+
+    op = "separable_conv"
+    example = "- separable_conv: {filters: 64, kernel: 3, padding: 1}"
+
+    filters = Integer(least=1, doc="Number of filters K: channels of the output.")
+
+    def _filters(self, shape: Shape) -> int:
+        return self.filters
+
+    def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
+        (shape,) = inputs
+        kernel = self._kernel(shape)
+        ones = (1,) * shape.rank
+        pointwise = Weight("pointwise.weight", (self.filters, kernel[0], *ones))
+        bias = (Weight("pointwise.bias", (self.filters,)),) if self.bias else ()
+        return (Weight("depthwise.weight", kernel), pointwise, *bias)
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        made = self._kernel(inputs[0])[0] * prod(outputs[0].spatial)
+        kept = kept_with(self.activation, outputs)
+        return kept._replace(
+            numbers=kept.numbers + made, between=max(kept.between, made)
+        )
+
+    @classmethod
+    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+        if module == "layer":  # a part that was found in a list of them
+            return (), "layer.weight"
+        return (f"for part in {module}:",), "part.weight"
+
+    def pytorch(self, site: Site) -> list[Step]:
+        rank = site.rank
+        outside, padding = torch_padding(site, torch_inside)
+        conv = site.module(
+            site.helper(f"SeparableConv{rank}d", SEPARABLE.format(rank=rank)),
+            site.channels,
+            site.field("filters"),
+            site.field("kernel"),
+            **site.unless(1, multiplier=site.field("multiplier")),
+            **site.unless(1, stride=site.field("stride")),
+            **padding,
+            **site.unless(1, dilation=site.field("dilation")),
+            **site.unless(True, bias=site.field("bias")),
+        )
+        return [*outside, conv, *torch_activation(site)]
+
+    def keras(self, site: Site) -> list[Step]:
+        last = {
+            **keras_activation(site),
+            **site.unless(True, use_bias=site.field("bias")),
+        }
+        if not _keras_has(site):
+            mixed = site.layer(
+                f"Conv{site.rank}D",
+                site.field("filters"),
+                1,
+                suffix="pointwise",
+                **last,
+            )
+            parts = _keras_depthwise(site, "depthwise", {"use_bias": False})
+            return [*parts, mixed]
+        padding = keras_word(site)
+        conv = site.layer(
+            f"layers.SeparableConv{site.rank}D",
+            site.field("filters"),
+            site.field("kernel"),
+            **_keras_window(site, padding),
+            **site.unless(1, depth_multiplier=site.field("multiplier")),
+            depthwise_initializer=keras_swapped(site, site.field("multiplier")),
+            pointwise_initializer=keras_usual(site),
+            **last,
+        )
+        return [*_keras_outside(site, padding), conv]
+
+
+def _multiplied(site: Site) -> Value:
+    """The channels that the depthwise part makes."""
+    from cnnspec.expressions import Binary, Expr, Literal
+
+    channels, multiplier = site.channels, site.field("multiplier")
+    candidates = [channels]
+    if isinstance(channels, Expr) or isinstance(multiplier, Expr):
+        both = [
+            v if isinstance(v, Expr) else Literal(v) for v in (channels, multiplier)
+        ]
+        candidates.append(Binary("*", *both))
+    return site.number(_channels_made, *candidates)
+
+
+def _channels_made(instance: Instance) -> int:
+    channels: int = instance.inputs[0].sizes[0] * instance.layer.values["multiplier"]
+    return channels
+
+
+def _keras_has(site: Site) -> bool:
+    """Whether Keras' own layers by channel say it: signals and images, equal strides.
+
+    Of several filters on a channel they take both fans for others than a group's.
+    """
+    is_one = all(i.layer.values["multiplier"] == 1 for i in site.instances)
+    if site.rank > 2 or (by_both_fans(site.init) and not is_one):
+        return False
+    return all(len({w.stride for w in windows_of(i)}) == 1 for i in site.instances)
+
+
+def _keras_depthwise(site: Site, suffix: str, last: dict[str, Value]) -> list[Step]:
+    """The part on the channels; else a convolution with a group for each."""
+    if _keras_has(site):
+        padding = keras_word(site)
+        conv = site.layer(
+            f"layers.DepthwiseConv{site.rank}D",
+            site.field("kernel"),
+            suffix=suffix,
+            **_keras_window(site, padding),
+            **site.unless(1, depth_multiplier=site.field("multiplier")),
+            depthwise_initializer=keras_swapped(site, site.field("multiplier")),
+            **last,
+        )
+        return [*_keras_outside(site, padding), conv]
+    # Keras' convolution refuses a stride together with a dilation: stride 1, then a slice.
+    sliced = any(
+        max(w.stride for w in windows_of(i)) > 1
+        and max(w.dilation for w in windows_of(i)) > 1
+        for i in site.instances
+    )
+    padding = keras_word(site, steps_of_one=sliced)
+    conv = site.layer(
+        f"Conv{site.rank}D",
+        _multiplied(site),
+        site.field("kernel"),
+        suffix=suffix,
+        **_keras_window(site, padding, stride=not sliced),
+        **site.unless(1, groups=site.channels),
+        **last,
+    )
+    sliced_after = [keras_every(site)] if sliced else []
+    return [*_keras_outside(site, padding), conv, *sliced_after]
+
+
+def _keras_window(
+    site: Site, padding: dict[str, Value] | None, stride: bool = True
+) -> dict[str, Value]:
+    strides = site.unless(1, strides=site.field("stride")) if stride else {}
+    dilations = site.unless(1, dilation_rate=site.field("dilation"))
+    return {**strides, **(padding or {}), **dilations}
+
+
+def _keras_outside(site: Site, padding: dict[str, Value] | None) -> list[Step]:
+    return [keras_zeros(site)] if padding is None else []

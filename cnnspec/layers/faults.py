@@ -143,6 +143,51 @@ def indivisible(channels: int, filters: int, groups: int) -> Remark:
     )
 
 
+def cropped_away(wholes: list[int], padding: list[int]) -> Remark:
+    """CS321: the padding of a transposed convolution crops all of its output.
+
+    Args:
+        wholes: extents before anything is cropped, by axis.
+        padding: what is cropped, on both sides together.
+    """
+    most = (min(wholes) - 1) // 2
+    return Remark(
+        "CS321",
+        "the padding crops the whole output",
+        f"crops {_by(padding)} of {_by(wholes)}",
+        field="padding",
+        port=0,
+        remedies=(
+            _remedy("padding", most),
+            Remedy({"padding": "same"}, "padding same"),
+        ),
+    )
+
+
+def overshot(more: tuple[int, ...], strides: tuple[int, ...], is_same: bool) -> Remark:
+    """CS322: an output padding of a stride or more, or beside `same`."""
+    if is_same:
+        return Remark(
+            "CS322",
+            "`padding: same` leaves nothing to `output_padding`",
+            "the output has the input's extent times the stride",
+            field="output_padding",
+            remedies=(_remedy("output_padding", 0),),
+        )
+    least = [min(m, s - 1) for m, s in zip(more, strides, strict=True)]
+    wider = [max(m + 1, s) for m, s in zip(more, strides, strict=True)]
+    return Remark(
+        "CS322",
+        "`output_padding` must be less than the stride",
+        f"adds {_by(more)}, the stride is {_by(strides)}",
+        field="output_padding",
+        remedies=(
+            _remedy("output_padding", _plain(least)),
+            _remedy("stride", _plain(wider)),
+        ),
+    )
+
+
 def unread(shape: Shape, windows: Windows, ceil: bool) -> Remark:
     """CS401: the last pixels of an axis are in no window; `ceil` would be allowed here."""
     lost = [

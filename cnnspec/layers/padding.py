@@ -73,6 +73,11 @@ def one_number(site: Site) -> Value | None:
     return site.field("padding") if numbers else None
 
 
+EVERY = '''\
+def every{rank}d(x, {strides}):
+    """Each stride-th pixel: Keras' convolution takes no stride with a dilation."""
+    return x[:, {slices}]
+'''
 PAD_CEIL = '''\
 def pad_ceil(x, kernel, stride, padding=0, value=0.0):
     """Pads each axis so far that its last, partial window is whole."""
@@ -107,6 +112,8 @@ def torch_padding(
     words = {i.layer.values["padding"] for i in site.instances}
     if None not in values and (words != {"same"} or len(set(values)) == 1):
         return [], {"padding": site.number(inside, site.field("padding"))}
+    if None not in values and site.agreed(equal_sides):
+        return [], {"padding": site.number(equal_sides)}
     value = {"value": fill} if fill else {}
     if words == {"same"} and not site.agreed(sides_of):
         return [_torch_pad_same(site, value)], {}
@@ -117,6 +124,15 @@ def torch_padding(
     number = one_number(site)
     candidates = [] if number is None else [(number,) * (2 * site.rank)]
     return [site.call("F.pad", site.number(flat, *candidates), **value)], {}
+
+
+def torch_inside(instance: Instance) -> Any:
+    """What nn.Conv takes as `padding`; its "same" has stride 1 only, and pads the odd after."""
+    word = instance.layer.values["padding"]
+    steps_of_one = all(w.stride == 1 for w in windows_of(instance))
+    if word == "valid" or (word == "same" and steps_of_one):
+        return word
+    return equal_sides(instance)
 
 
 def torch_order(sides: Sides) -> tuple[int, ...]:
@@ -242,3 +258,25 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...]:
     result = spread(value, rank)
     assert result is not None
     return result
+
+
+def keras_every(site: Site) -> Step:
+    """What a stride keeps of a convolution at stride 1."""
+    rank = site.rank
+    names = [f"stride{axis + 1}" for axis in range(rank)] if rank > 1 else ["stride"]
+    source = EVERY.format(
+        rank=rank,
+        strides=", ".join(names),
+        slices=", ".join(f"::{name}" for name in names),
+    )
+    field = site.field("stride")
+    is_number = all(type(i.layer.values["stride"]) is int for i in site.instances)
+    candidates = [field] if is_number else []
+    steps: list[Value] = [
+        site.number(_stride_along(axis), *candidates) for axis in range(rank)
+    ]
+    return site.call(site.helper(f"every{rank}d", source), *steps)
+
+
+def _stride_along(axis: int) -> Callable[[Instance], int]:
+    return lambda instance: windows_of(instance)[axis].stride
