@@ -159,7 +159,8 @@ def with_expressions(schema: Schema) -> Schema:
                 one_type["not"] = {"type": "array", **one_type["not"]}
             apart.append(one_type)
         else:
-            merged |= {k: v for k, v in branch.items() if k not in ("type", "enum")}
+            own = _inside(branch).items()
+            merged |= {k: v for k, v in own if k not in ("type", "enum")}
     if apart:
         merged["allOf"] = apart
     words = [word for branch in branches for word in branch.get("enum", ())]
@@ -178,9 +179,12 @@ def with_expressions(schema: Schema) -> Schema:
 
 
 def _inside(schema: Schema) -> Schema:
-    """The schema with expressions let into its items."""
+    """The schema with expressions let into its items or values."""
     if "items" in schema:
         return {**schema, "items": with_expressions(schema["items"])}
+    if "properties" in schema:
+        inner = schema["properties"].items()
+        return {**schema, "properties": {k: with_expressions(v) for k, v in inner}}
     return schema
 
 

@@ -345,7 +345,9 @@ def _refused(
 def _received(node: Node, value: Any, schema: Schema) -> tuple[str, str | None]:
     """What stands at a node that has the wrong value, and how to put it right."""
     if isinstance(node, Sequence):
-        return f"gets {list_of(len(node.items))}", None
+        needed = schema.get("required") if schema.get("type") == "object" else None
+        help = f"write `{{{needed[0]}: […]}}`" if needed else None
+        return f"gets {list_of(len(node.items))}", help
     if not isinstance(node, Scalar) or node.kind != "an expression":
         quoted = isinstance(node, Scalar) and not node.plain
         return f"gets {received(value)}", help_for(value, schema, quoted)

@@ -119,6 +119,8 @@ def _list(schema: Schema) -> str:
     if _words(items):
         plural = "words"
     least, most = schema.get("minItems", 0), schema.get("maxItems")
+    if most is None and least == 1:
+        return f"a list of one or more {plural}"
     if most is None:
         return (
             f"a list of {plural}"
