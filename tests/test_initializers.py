@@ -10,6 +10,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from cnnspec.emit.build import TARGETS, model_text
@@ -58,6 +59,39 @@ KERNELS = {
         250 * 4,
         1000 * 4,
     ),
+    # A filter of a channel sees that channel alone; fan_out counts all filters, as in a group.
+    "depthwise": Kernel(
+        {"channels": 5000, "height": 10, "width": 10},
+        {"depthwise_conv": {"kernel": 10, "multiplier": 2}},
+        100,
+        10_000 * 100,
+    ),
+    "depthwise1d": Kernel(
+        {"channels": 10_000, "length": 100},
+        {"depthwise_conv": {"kernel": 100}},
+        100,
+        10_000 * 100,
+    ),
+    "depthwise3d": Kernel(
+        {"channels": 8000, "depth": 5, "height": 5, "width": 5},
+        {"depthwise_conv": {"kernel": 5}},
+        125,
+        8000 * 125,
+    ),
+    "transposed": Kernel(
+        {"channels": 250, "height": 1, "width": 1},
+        {"conv_transpose": {"filters": 1000, "kernel": 2}},
+        250 * 4,
+        1000 * 4,
+    ),
+    # An output sums over one pixel of each channel of its group. Both fans together are those of
+    # the convolution that it transposes, 125 to 500 channels.
+    "strided": Kernel(
+        {"channels": 500, "height": 1, "width": 1},
+        {"conv_transpose": {"filters": 500, "kernel": 4, "stride": 4, "groups": 4}},
+        125,
+        (125 + 500) * 16 - 125,
+    ),
     "dense": Kernel({"features": 500}, {"dense": {"units": 2000}}, 500, 2000),
 }
 
@@ -101,16 +135,20 @@ def expected(init: Any, fan_in: int, fan_out: int) -> Distribution:
             return uniform(fields["limit"])
         case "constant":
             return Distribution(fields["value"], 0, fields["value"], fields["value"])
+        case "values":
+            number = fields["numbers"] * fields["scale"]
+            return Distribution(number, 0, number, number)
     raise AssertionError(kind)
 
 
 INITS: dict[str, Any] = {
     "default": None,
-    **{kind: kind for kind, cls in INITIALIZERS.items() if not cls.fields},
+    **{k: k for k, cls in INITIALIZERS.items() if not cls.fields and k != "bilinear"},
     "normal": {"normal": {"mean": 0.5, "stddev": 0.25}},
     "truncated_normal": {"truncated_normal": {"stddev": 0.5}},
     "uniform": {"uniform": {"limit": 0.25}},
     "constant": {"constant": {"value": 0.5}},
+    "values": {"values": {"numbers": 0.25, "scale": 2}},
 }
 # All distributions on one kernel, and those of the fans on all kernels.
 FANS = ("default", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal")
@@ -135,9 +173,6 @@ blocks:
 layers:
   - unit
   - unit: {wide: false}
-        case "values":
-            number = fields["numbers"] * fields["scale"]
-            return Distribution(number, 0, number, number)
     repeat: 2
   - conv: {filters: 50, kernel: 3, padding: 1}
     init: {constant: {value: 4}}
@@ -148,7 +183,28 @@ layers:
           init: {normal: {stddev: 5}}
     repeat: 2
 """
-    "values": {"values": {"numbers": 0.25, "scale": 2}},
+SEPARABLE = """
+cnnspec: 1
+name: net
+input: {channels: 1000, height: 9, width: 9}
+vars: {multiplier: 1}
+layers:
+  - separable_conv: {filters: 1000, kernel: 9, multiplier: $multiplier}
+  - separable_conv: {filters: 1000, kernel: 1, multiplier: $multiplier}
+    init: he_uniform
+    repeat: 2
+"""
+UPSAMPLING = """
+cnnspec: 1
+name: net
+input: {channels: 2, height: 4, width: 4}
+layers:
+  - conv_transpose: {filters: 2, kernel: [4, 3], stride: 2}
+    init: bilinear
+  - conv_transpose: {filters: 2, kernel: [4, 3], stride: 2, groups: 2, bias: false}
+    init: bilinear
+    repeat: 2
+"""
 
 
 def spec_of(kernel: Kernel, init: Any) -> str:
@@ -162,7 +218,11 @@ def found() -> dict[str, dict[str, dict[str, Any]]]:
     """What the kernels of each model are, by target, model and layer."""
     texts = {f"{k} {i}": spec_of(KERNELS[k], INITS[i]) for k, i in CASES}
     texts["places"] = PLACES
+    texts["upsampling"] = UPSAMPLING
     specs = {name: check_text(text) for name, text in texts.items()}
+    for number in (1, 2):
+        given = {"multiplier": number}
+        specs[f"separable {number}"] = check_text(SEPARABLE, given)
     running = {}
     for target in TARGETS:
         function = camel("net") if target == "pytorch" else "net"
@@ -205,7 +265,7 @@ def assert_drawn(kernel: dict[str, Any], law: Distribution, near: float) -> None
 
 
 def test_every_distribution_is_drawn() -> None:
-    assert set(INITIALIZERS) | {"default"} == set(INITS)
+    assert set(INITIALIZERS) | {"default"} == {*INITS, "bilinear"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -259,3 +319,43 @@ def test_a_seed_gives_the_same_weights_again(
 ) -> None:
     for layers in found[target].values():
         assert all(kernel["again"] for kernel in layers.values())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_both_parts_of_a_separable_convolution_begin_by_their_own_fan_in(
+    multiplier: int, target: str, found: dict[str, dict[str, Any]]
+) -> None:
+    kernels = found[target][f"separable {multiplier}"]
+    paths = ("separable_conv1", "separable_conv2.0", "separable_conv2.1")
+    assert set(kernels) == {
+        f"{p}.{n}" for p in paths for n in ("depthwise", "pointwise")
+    }
+    mixing = 1000 * multiplier
+    fans = {"separable_conv1.depthwise": 81, "separable_conv1.pointwise": mixing}
+    for path, kernel in kernels.items():
+        fan_in = fans.get(path, 1 if path.endswith("depthwise") else mixing)
+        # 1,000 draws of the smallest: the standard error is 0.03 deviations.
+        assert abs(kernel["mean"]) <= 0.12 * sqrt(2 / fan_in), path
+        assert abs(kernel["deviation"] / sqrt(2 / fan_in) - 1) <= 0.1, path
+        if path not in fans:
+            assert kernel["largest"] <= sqrt(6 / fan_in), path
+        assert kernel["bias"] == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_bilinear_kernel_is_that_of_long_et_al_in_both_targets(
+    target: str, found: dict[str, dict[str, Any]]
+) -> None:
+    # Factors 2 and 2, centers 1.5 and 1.
+    tent = np.outer([0.25, 0.75, 0.75, 0.25], [0.5, 1, 0.5])
+    alone = np.stack([tent[None], tent[None]])  # (I, O / groups, 4, 3)
+    among = np.zeros((2, 2, 4, 3))
+    among[0, 0] = among[1, 1] = tent
+    kernels = found[target]["upsampling"]
+    assert set(kernels) == {"conv_transpose1", "conv_transpose2.0", "conv_transpose2.1"}
+    for path, kernel in kernels.items():
+        wanted = among if path == "conv_transpose1" else alone
+        if target == "keras":
+            wanted = wanted.transpose(2, 3, 1, 0)
+        assert kernel["first"] == wanted.ravel().tolist(), path

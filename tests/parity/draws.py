@@ -53,11 +53,15 @@ def keras(make):
         return make()
 
     def layers(model):
-        return {
-            layer.name: (layer.kernel, layer.bias)
-            for layer in model.layers
-            if hasattr(layer, "kernel")
-        }
+        return {name: pair for layer in model.layers for name, pair in kernels(layer)}
+
+    def kernels(layer):
+        bias = getattr(layer, "bias", None)
+        if hasattr(layer, "kernel"):
+            yield layer.name, (layer.kernel, bias)
+        elif hasattr(layer, "depthwise_kernel"):
+            yield f"{layer.name}.depthwise", (layer.depthwise_kernel, None)
+            yield f"{layer.name}.pointwise", (layer.pointwise_kernel, bias)
 
     return compared(build, layers, np.asarray)
 
