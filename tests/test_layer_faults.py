@@ -54,7 +54,10 @@ def test_dense_on_maps_says_what_to_put_before_it() -> None:
     assert found.help == "put `flatten` or `global_avg_pool` before it"
 
 
-@pytest.mark.parametrize("op", ["conv", "max_pool", "avg_pool", "global_avg_pool"])
+WINDOWS = ["conv", "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "upsample"]
+
+
+@pytest.mark.parametrize("op", WINDOWS)
 @pytest.mark.parametrize("layout", [VECTOR, SEQUENCE, TOKENS])
 def test_windows_need_maps(op: str, layout: str) -> None:
     fields = OPERATIONS[op].fields.values()

@@ -50,7 +50,7 @@ KERAS_LP = '''\
 def lp_pool(x, order, kernel, stride, pixels):
     """(sum of |x|^order)^(1/order) over windows of so many pixels."""
     sums = pixels * ops.average_pool(ops.abs(x) ** order, kernel, stride)
-    is_zero = sums == 0  # there the root has no gradient
+    is_zero = ops.equal(sums, 0)  # there the root has no gradient
     roots = ops.where(is_zero, 1.0, sums) ** (1 / order)
     return ops.where(is_zero, 0.0, roots)
 '''
@@ -210,8 +210,8 @@ class LpPool(Pool):
         stride = {} if _steps_by_kernel(site) else {"stride": _torch_stride(site)}
         pool = site.call(
             f"F.lp_pool{site.rank}d",
-            site.field("order"),
-            _torch_kernel(site),
+            norm_type=site.field("order"),
+            kernel_size=_torch_kernel(site),
             **stride,
         )
         return [*steps, pool]
@@ -220,10 +220,10 @@ class LpPool(Pool):
         outside = [keras_zeros(site)] if pads(site, covering=True) else []
         pool = site.call(
             site.helper("lp_pool", KERAS_LP),
-            site.field("order"),
-            site.field("kernel"),
-            stride_of(site),
-            site.number(_window_size, *_powers(site)),
+            order=site.field("order"),
+            kernel=site.field("kernel"),
+            stride=stride_of(site),
+            pixels=site.number(_window_size, *_powers(site)),
         )
         return [*outside, pool]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KERAS_SHUFFLE = '''\
 def pixel_shuffle(x, factor):
-    """Channel (c, i, j) becomes pixel (i, j) of channel c; depth_to_space has (i, j, c)."""
+    """Channel (c, i, j) becomes pixel (i, j) of c; depth_to_space has (i, j, c)."""
     _, height, width, channels = x.shape
     channels //= factor**2
     x = ops.reshape(x, (-1, height, width, channels, factor, factor))
@@ -36,7 +36,7 @@ def pixel_shuffle(x, factor):
 '''
 KERAS_UNSHUFFLE = '''\
 def pixel_unshuffle(x, factor):
-    """Pixel (i, j) of channel c becomes channel (c, i, j); space_to_depth has (i, j, c)."""
+    """Pixel (i, j) of c becomes channel (c, i, j); space_to_depth has (i, j, c)."""
     _, height, width, channels = x.shape
     height, width = height // factor, width // factor
     x = ops.reshape(x, (-1, height, factor, width, factor, channels))
@@ -183,7 +183,8 @@ class Permute(Layer):
         order = site.number(
             lambda i: (0, *(axis + 1 for axis in i.layer.values["axes"]))
         )
-        return [site.method("permute", order)]
+        axes = order if isinstance(order, tuple) else (order,)
+        return [site.method("permute", *axes)]
 
     def keras(self, site: Site) -> list[Step]:
         # A signal with its channels last and a sequence are one array.

@@ -95,6 +95,8 @@ class Reshape(Layer):
     def keras(self, site: Site) -> list[Step]:
         names = _form(site)
         sizes: list[Value] = [site.field(name) for name in names]
+        if FORMS[names] == VECTOR and all(_joins_positions(i) for i in site.instances):
+            return [*_channels_first(site), site.layer("layers.Flatten")]
         if FORMS[names] != MAPS:
             return [*_channels_first(site), site.layer("layers.Reshape", tuple(sizes))]
         last = (*sizes[1:], sizes[0])
@@ -210,7 +212,7 @@ def _other_count(shape: Shape, names: tuple[str, ...], sizes: list[int]) -> Rema
         f"{shape.elements} numbers do not fill {product}"
         if not is_open
         else f"{shape.elements} numbers can't be divided by {product}",
-        f"gets {describe(shape)}, its sizes hold {'a multiple of ' * is_open}{held}",
+        f"gets {describe(shape)}" + ("" if is_open else f", the sizes hold {held}"),
         port=0,
         remedies=tuple(remedies),
         help="make the other sizes divide the number of numbers"

@@ -87,6 +87,13 @@ class Upsample(Layer):
         scales = along_axes("scale", values["scale"], shape.rank)
         return tuple(e * s for e, s in zip(shape.spatial, scales, strict=True))
 
+    def remarks(self, inputs: tuple[Shape, ...]) -> list[Remark]:
+        before, after = inputs[0].spatial, self._extents(inputs)
+        if all(new >= old for old, new in zip(before, after, strict=True)):
+            return []
+        way = "size" if self.values["size"] is not None else "like"
+        return [_shrinks(inputs[0], after, way)]
+
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE  # a step of a part of a pixel is no whole number
 
@@ -163,6 +170,20 @@ def extents_of(op: str, shape: Shape, like: Shape) -> tuple[int, ...]:
             )
         )
     return like.spatial
+
+
+def _shrinks(shape: Shape, after: tuple[int, ...], field: str) -> Remark:
+    """CS440: an axis gets smaller."""
+    extent = "x".join(map(str, after))
+    help = "a factor is a `scale`; " if field == "size" else ""
+    return Remark(
+        "CS440",
+        "upsampling makes the maps smaller, and leaves pixels out",
+        f"gets {shape}, gives an extent of {extent}",
+        field=field,
+        port=0,
+        help=f"{help}`avg_pool` or `adaptive_avg_pool` read every pixel",
+    )
 
 
 def with_extent(resize: Step, axes: str) -> Step:

@@ -86,16 +86,44 @@ def mean(node, own, xs, learns):
     return [sums / counts]
 
 
-def global_mean(node, own, xs, learns):
+def norm(node, own, xs, learns):
+    (x,), values = xs, node["values"]
+    kernels, strides, _, sides, over = zip(*windows(values, x), strict=True)
+    padded = pad(x, [(a, b + o) for (a, b), o in zip(sides, over, strict=True)])
+    powers = unfolded(padded, kernels, strides).abs() ** values["order"]
+    return [powers.sum(-1) ** (1 / values["order"])]
+
+
+def of_all(node, own, xs, learns):
+    """Over all pixels of a map; over all positions of a sequence."""
     (x,) = xs
-    means = x.flatten(2).mean(2)
-    shape = (*means.shape, *(1 for _ in x.shape[2:]))
-    return [means.reshape(shape) if node["values"]["keep"] else means]
+    is_sequence = node["layouts"][0] == "sequence"
+    axes = [1] if is_sequence else list(range(2, x.dim()))
+    keep = node["values"]["keep"]
+    if node["op"] == "global_avg_pool":
+        return [x.mean(axes, keepdim=keep)]
+    return [x.amax(axes, keepdim=keep)]
+
+
+def adaptive(node, own, xs, learns):
+    (x,), size = xs, node["values"]["size"]
+    for axis in range(2, x.dim()):
+        have, wanted = x.shape[axis], size[axis - 2] if isinstance(size, list) else size
+        rows = []
+        for i in range(wanted):
+            start, end = i * have // wanted, -(-(i + 1) * have // wanted)
+            window = x.narrow(axis, start, end - start)
+            is_mean = node["op"] == "adaptive_avg_pool"
+            rows.append(window.mean(axis) if is_mean else window.amax(axis))
+        x = torch.stack(rows, axis)
+    return [x]
 
 
 EVALUATE = {
     "conv": convolve,
     "max_pool": largest,
     "avg_pool": mean,
-    "global_avg_pool": global_mean,
+    "lp_pool": norm,
+    **dict.fromkeys(("global_avg_pool", "global_max_pool"), of_all),
+    **dict.fromkeys(("adaptive_avg_pool", "adaptive_max_pool"), adaptive),
 }
