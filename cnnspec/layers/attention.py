@@ -48,21 +48,6 @@ class Attention(nn.MultiheadAttention):
         return super().forward({inputs}, need_weights=False, **masked)[0]
 '''
 OWN_MEMORY = " " * 8 + "memory = x if memory is None else memory\n"
-PROJECTION = '''\
-class Projection(keras.initializers.VarianceScaling):
-    """Takes a kernel for the matrix it is; Keras would take its heads for pixels."""
-
-    def __init__(self, features, *args, **options):
-        super().__init__(*args, **options)
-        self.features = features
-
-    def __call__(self, shape, dtype=None):
-        matrix = (math.prod(shape) // self.features, self.features)
-        return ops.reshape(super().__call__(matrix, dtype), shape)
-
-    def get_config(self):
-        return {**super().get_config(), "features": self.features}
-'''
 
 
 class Attention(Layer):
@@ -182,7 +167,7 @@ for name, value in module.named_parameters():
             site.number(_key_size, *_key_sizes(site)),
             **site.unless(0, dropout=site.field("dropout")),
             **site.unless(True, use_bias=site.field("bias")),
-            kernel_initializer=_keras_initializer(site),
+            kernel_initializer=site.initializer(small_normal()),
         )
         causal = site.unless(False, use_causal_mask=site.field("causal"))
         masked = [Keyword(name, site.written(value)) for name, value in causal.items()]
@@ -207,14 +192,6 @@ def _torch_source(site: Site) -> str:
         inputs=f"x, {other}, {other}",
         other=other,
     )
-
-
-def _keras_initializer(site: Site) -> Value:
-    """The kernels have three axes, of which Keras misreads fan in and fan out."""
-    draw = (site.init or small_normal()).keras()
-    if not draw.reads_fans:
-        return site.initializer(small_normal())
-    return site.made(site.helper("Projection", PROJECTION), site.channels, *draw.args)
 
 
 def _key_size(instance: Instance) -> int:
