@@ -9,8 +9,6 @@ from cnnspec.datasets import (
     SOURCES,
     AnySource,
     DataSource,
-    Digits,
-    ImageFolder,
 )
 from cnnspec.declared import read_declared
 from cnnspec.fields import Choice, Declared, Integer
@@ -67,7 +65,7 @@ def read_training(spec: Spec, graph: Graph, bag: Bag) -> Training:
     train = _read_train(spec, bag)
     if not bag.has_errors:
         if spec.data is not None and data is not None:
-            _check_data(spec, spec.data, graph, data, bag)
+            _check_data(spec.data, graph, data, train, bag)
         if spec.train is not None and train is not None:
             _check_train(spec.train, graph, train, bag)
     return Training(data, train)
@@ -167,34 +165,40 @@ def loss_of(train: Train, graph: Graph) -> str:
 
 
 def _check_data(
-    spec: Spec, node: Mapping, graph: Graph, data: DataSource, bag: Bag
+    node: Mapping, graph: Graph, data: DataSource, train: Train | None, bag: Bag
 ) -> None:
     shape, made = only_input(graph), only_output(graph)
     if shape is None or untrainable(graph):
         return  # `train` says so; until then the network may be checked and built
     assert made is not None
-    name = _span(node, "source")
-    if isinstance(data, Digits | ImageFolder) and not takes_images(shape):
+    name, source = _span(node, "source"), data.values["source"]
+    if data.images and not takes_images(shape):
         bag.add(
             "CS511",
-            f"`{data.source}` gives images of 1 or 3 channels, the network takes "
+            f"`{source}` gives images of 1 or 3 channels, the network takes "
             f"{describe(shape)}",
             name,
             help="`arrays` and `synthetic` fit any input",
         )
         return
-    if isinstance(data, Digits) and made.elements != CLASSES_OF_DIGITS:
+    classes = data.class_count
+    if classes is not None and not _fits(classes, made.elements, train):
         bag.add(
             "CS512",
-            f"`digits` has {CLASSES_OF_DIGITS} classes, the network's output has "
+            f"`{source}` has {classes} classes, the network's output has "
             f"{made.elements} value{'s' if made.elements != 1 else ''}",
             name,
-            help=f"end with `dense: {{units: {CLASSES_OF_DIGITS}}}`, or take another "
-            "source",
+            help=f"end with `dense: {{units: {classes}}}`, or take another source",
         )
     for key, values in (data.values.get("normalize") or {}).items():
         if isinstance(values, tuple) and len(values) != shape.channels:
             _wrong_length(node, key, len(values), shape, bag)
+
+
+def _fits(classes: int, outputs: int, train: Train | None) -> bool:
+    """Whether outputs tell that many classes apart: one each, or one for the second of two."""
+    single = train is None or train.loss != "cross_entropy"
+    return outputs == classes or (classes == 2 and outputs == 1 and single)
 
 
 def _wrong_length(node: Mapping, key: str, count: int, shape: Shape, bag: Bag) -> None:

@@ -55,6 +55,8 @@ def test_resnet18_is_what_was_written_by_hand(target: str) -> None:
 
 INPUTS = {
     "grey": "{channels: 1, height: 16, width: 12}",
+    "small": "{channels: 1, height: 28, width: 28}",
+    "photograph": "{channels: 3, height: 32, width: 32}",
     "colour": "{channels: 3, height: 16, width: 12}",
     "signal": "{channels: 2, length: 40}",
     "volume": "{channels: 1, depth: 8, height: 9, width: 7}",
@@ -65,6 +67,23 @@ LONG = (
 )
 DATA = {
     "digits": ("{source: digits}", "{source: digits, normalize: {mean: [1], std: 1}}"),
+    "mnist": (
+        "{source: mnist}",
+        "{source: mnist, path: a b, download: false, validation_split: 0.1}",
+    ),
+    "fashion_mnist": ("{source: fashion_mnist, download: false}",),
+    "cifar10": (
+        "{source: cifar10, download: true}",
+        "{source: cifar10, validation_split: 0.1}",
+    ),
+    "cifar100": ("{source: cifar100, download: false}",),
+    "x_or_o": ("{source: x_or_o}", "{source: x_or_o, samples: 20, unseen: 7}"),
+    "csv": (
+        "{source: csv, path: table.csv}",
+        f'{{source: csv, path: "{LONG}", fit: stretch, classes: ["a", "it\'s b"]}}',
+        '{source: csv, path: t.csv, classes: ["0123456789", "1123456789", "2123456789", '
+        '"3123456789", "4123456789", "5123456789", "6123456789", "7123456789", a, b]}',
+    ),
     "image_folder": (
         "{source: image_folder, path: images}",
         f'{{source: image_folder, path: "{LONG}", fit: stretch, '
@@ -96,6 +115,8 @@ def combinations() -> dict[str, str]:
     assert set(DATA) == set(SOURCES)
     for given, shape in INPUTS.items():
         for source, sections in DATA.items():
+            if given in ("small", "photograph") and "download" not in str(sections):
+                continue  # sizes of their own are of those that are downloaded
             for turn, data in enumerate(sections):
                 for loss in LOSSES:
                     for units in (1, 2, 10):

@@ -13,6 +13,7 @@ from cnnspec.costs import total
 from cnnspec.diagnostics import Bag
 from cnnspec.emit.build import model_text
 from cnnspec.emit.call import WIDTH, Attribute, Call, signature, statement
+from cnnspec.emit.files import describe_files
 from cnnspec.emit.objective import (
     KERAS_LOSSES,
     PYTORCH_LOSSES,
@@ -26,7 +27,12 @@ from cnnspec.emit.objective import (
 )
 from cnnspec.emit.quote import docstring
 from cnnspec.emit.readme import model_readme, program_readme
-from cnnspec.emit.samples import describe_feeding, describe_samples, normalize_of
+from cnnspec.emit.samples import (
+    describe_feeding,
+    describe_samples,
+    normalize_of,
+    source_words,
+)
 from cnnspec.emit.setting import spec_text
 from cnnspec.emit.steps import keras_steps, pytorch_steps
 from cnnspec.names import camel
@@ -93,7 +99,7 @@ def _trained_program(
 ) -> dict[str, str]:
     """data.py, train.py and predict.py; a model whose name they use gets another in them."""
     templates = {
-        "data.py": f"data/{context['source']}.py.j2",
+        "data.py": f"data/{context['template']}.py.j2",
         "train.py": f"{target}/train.py.j2",
         "predict.py": f"{target}/predict.py.j2",
     }
@@ -165,8 +171,7 @@ def _context(
     given, made = only_input(graph), only_output(graph)
     assert given is not None and made is not None
     loss = loss_of(train, graph)
-    labelled = data.labelled or loss == "cross_entropy"
-    goal = objective(loss, labelled, made.elements)
+    goal = objective(loss, data.labels_for(loss), made.elements)
     samples = describe_samples(data, given, made.elements, goal)
     feeding = describe_feeding(data, given, target)
     make_steps = pytorch_steps if target == "pytorch" else keras_steps
@@ -197,6 +202,7 @@ def _context(
         **_files_context(samples.images),
         **samples._asdict(),
         **feeding._asdict(),
+        **describe_files(data, given, target)._asdict(),
         **make_steps(train.optimizer)._asdict(),
         **readme._asdict(),
         "steps_doc": _steps_doc(samples.shape, goal),
@@ -223,16 +229,15 @@ def _data_names(data: DataSource, goal: Objective) -> str:
     names += ["MEAN"] if normalized else []
     names += ["PATH"] if "path" in data.values else []
     names += ["SEED"]
-    names += ["SOURCE"] if "path" not in data.values else []
+    names += ["SOURCE"] if source_words(data) else []
     names += ["STD"] if normalized else []
     return ", ".join([*names, "Dataset", "batches", "load", "shuffle"])
 
 
 def _source_words(data: DataSource, spec: Spec) -> str:
-    """What train.py says of data that are no files; empty of others."""
-    words = {"digits": "scikit-learn's digits", "synthetic": "synthetic patterns"}
+    """What train.py says of its data; empty where it names their path."""
     default = " (the spec names none)" if spec.data is None else ""
-    return words.get(data.values["source"], "") + default
+    return source_words(data) + default
 
 
 def _goal_context(goal: Objective) -> Context:

@@ -6,7 +6,15 @@ import shlex
 from textwrap import fill
 from typing import NamedTuple
 
-from cnnspec.datasets import Arrays, DataSource, Digits, ImageFolder
+from cnnspec.datasets import (
+    Arrays,
+    Benchmark,
+    Csv,
+    DataSource,
+    Digits,
+    ImageFolder,
+    XOrO,
+)
 from cnnspec.emit.objective import Objective
 from cnnspec.emit.samples import Samples
 from cnnspec.shapes import Shape, describe
@@ -14,6 +22,12 @@ from cnnspec.shapes import Shape, describe
 WIDTH = 91
 FRAMEWORKS = {"pytorch": "PyTorch", "keras": "Keras"}
 SHARES = {0.5: "half", 0.25: "a quarter", 0.2: "a fifth", 0.1: "a tenth"}
+LIGHT_ON_DARK = {
+    "digits": "digits",
+    "mnist": "digits",
+    "fashion_mnist": "pictures",
+    "x_or_o": "letters",
+}
 
 # The same limits as the extras of cnnspec's own package, held to them by a test.
 VERSIONS = {
@@ -25,6 +39,7 @@ VERSIONS = {
     "scikit-learn": "1.5",
     "tensorflow": "2.19",
     "torch": "2.6",
+    "torchvision": "0.21",
     "tqdm": "4.66",
 }
 PACKAGES = {"pytorch": {"torch"}, "keras": {"keras", "tensorflow"}}
@@ -78,11 +93,11 @@ def program_readme(
         FRAMEWORKS[target],
         paragraph(_introduction(params, given, outputs, goal)),
         "",
-        requirements(PACKAGES[target] | _packages(samples)),
-        paragraph(_data_needed(data, samples, goal)),
+        requirements(PACKAGES[target] | _packages(target, data, samples)),
+        paragraph(_data_needed(target, data, samples, goal)),
         _tree(data),
         _train_command(data),
-        paragraph(_training(data)),
+        paragraph(_training(data, samples)),
         paragraph(_fit(model, goal)) if target == "keras" else "",
         "sample.png" if samples.images else "sample.npy",
         paragraph(_prediction(samples, goal)),
@@ -97,12 +112,14 @@ def requirements(packages: set[str]) -> list[str]:
     return [f"{name}>={VERSIONS[name]}" for name in sorted(packages)]
 
 
-def _packages(samples: Samples) -> set[str]:
+def _packages(target: str, data: DataSource, samples: Samples) -> set[str]:
     found = {"matplotlib", "numpy", "safetensors", "tqdm"}
     if samples.images:
         found.add("pillow")
     if samples.source == "digits":
         found.add("scikit-learn")
+    if isinstance(data, Benchmark) and data.download and target == "pytorch":
+        found.add("torchvision")
     return found
 
 
@@ -121,7 +138,9 @@ def _introduction(params: int, given: Shape, outputs: int, goal: Objective) -> s
     )
 
 
-def _data_needed(data: DataSource, samples: Samples, goal: Objective) -> str:
+def _data_needed(
+    target: str, data: DataSource, samples: Samples, goal: Objective
+) -> str:
     if isinstance(data, ImageFolder):
         return (
             "Put the images of each class into a folder of that class's name, all of "
@@ -136,11 +155,35 @@ def _data_needed(data: DataSource, samples: Samples, goal: Objective) -> str:
             f"({samples.stored}), and `y`, {values}. They are in a file .npz under these "
             "names, or in a folder as `x.npy` and `y.npy`."
         )
+    if isinstance(data, Benchmark):
+        return _files_needed(target, data)
+    if isinstance(data, Csv):
+        labels = "the name of its class"
+        if not goal.labelled:
+            labels = "one number for each output, with spaces between"
+        return (
+            "The data are a table, a file .csv with a header: its columns `path` and "
+            "`label` hold the file of each image, relative to the table, and "
+            f"{labels}. A column `split` may say `train` or `validation` of each."
+        )
+    if isinstance(data, XOrO):
+        return (
+            "The data are drawn: the letters X and O, bent, sheared, turned, scaled and "
+            "shifted. A seed draws the same images on every run."
+        )
     return (
         "The data are synthetic: noisy patterns, one for each class, to try the program "
         "on. Put your own in their place in `data.py`, or name another source in the "
         "spec."
     )
+
+
+def _files_needed(target: str, data: Benchmark) -> str:
+    text = f"The data are the files of {data.title} as they are distributed."
+    if not data.download:
+        return text + " `data.py` says which are wanted where one is not there."
+    by = "torchvision" if target == "pytorch" else "Keras"
+    return text + f" Where they are not there, {by} downloads them."
 
 
 def _plain_path(data: DataSource) -> str:
@@ -160,25 +203,45 @@ def _train_command(data: DataSource) -> str:
     return f"python train.py --data {shlex.quote(path)}" if path else "python train.py"
 
 
-def _training(data: DataSource) -> str:
-    share = SHARES.get(data.validation_split)
-    share = share or f"a share of {data.validation_split}"
-    aside = f"{share} of them is set aside for validation."
+def _training(data: DataSource, samples: Samples) -> str:
     options = (
         "`--epochs`, `--batch-size`, `--seed`, `--device` and `--output` do what `--help` "
         "says. The settings of the spec stand at the top of `data.py` and `train.py`."
     )
     if "path" in data.values:
         options = f"`--data` is relative to where the program is started; {options}"
-    if isinstance(data, ImageFolder):
-        done = (
-            "stretched" if data.fit == "stretch" else "cropped to its centre, resized"
-        )
+    if isinstance(data, ImageFolder | Csv):
+        done = "stretched" if samples.stretch else "cropped to its centre, resized"
+        drawn = " where the table doesn't say" if isinstance(data, Csv) else ""
         return (
-            f"Every image is {done} and kept in `cache/`, once; {aside} Images that can't "
-            f"be read are named before training starts. {options}"
+            f"Every image is {done} and kept in `cache/`, once; {_share(data)} of them "
+            f"is set aside for validation{drawn}. Images that can't be read are named "
+            f"before training starts. {options}"
         )
-    return f"Of the samples {aside.replace(' of them', '')} {options}"
+    if isinstance(data, XOrO):
+        return (
+            f"It is trained on {data.samples:,} images and validated on {data.unseen:,} "
+            f"others. {options}"
+        )
+    if isinstance(data, Benchmark):
+        aside = "It is validated on the test images."
+        if data.held_out is not None:
+            share = _share(data)
+            aside = (
+                f"Of the training images {share} is set aside for validation; the test "
+                "images are not read."
+            )
+        kept = (
+            " Images are resized and kept in `cache/`, once." if samples.mapped else ""
+        )
+        return f"{aside}{kept} {options}"
+    return f"Of the samples {_share(data)} is set aside for validation. {options}"
+
+
+def _share(data: DataSource) -> str:
+    share = data.held_out
+    assert share is not None
+    return SHARES.get(share) or f"a share of {share}"
 
 
 def _fit(model: str, goal: Objective) -> str:
@@ -199,6 +262,7 @@ def _prediction(samples: Samples, goal: Objective) -> str:
         "The first line writes a sample of the validation data and says what it is, the "
         f"second prints {what}, by `run/best.safetensors`."
     )
-    if samples.source == "digits":
-        text += " The digits are light on dark: so must an image of your own be."
+    if samples.source in LIGHT_ON_DARK:
+        what = LIGHT_ON_DARK[samples.source]
+        text += f" The {what} are light on dark: so must an image of your own be."
     return text

@@ -5,8 +5,18 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from cnnspec.datasets import Arrays, DataSource, ImageFolder, Synthetic
+from cnnspec.datasets import (
+    Arrays,
+    Benchmark,
+    Csv,
+    DataSource,
+    ImageFolder,
+    Pooled,
+    Synthetic,
+    XOrO,
+)
 from cnnspec.emit.call import Code, Tuple, one_line, statement
+from cnnspec.emit.files import is_resized
 from cnnspec.emit.objective import ONE_OF_TWO, Objective
 from cnnspec.emit.quote import docstring, literal
 from cnnspec.emit.steps import number
@@ -15,12 +25,21 @@ from cnnspec.training import takes_images
 
 BYTES_PER_CALL = 1 << 24  # of samples that one call of a Keras graph gets
 MOST_STEPS = 32
+# Of data.py, where it is not called as the source.
+TEMPLATES = {
+    "cifar10": "cifar",
+    "cifar100": "cifar",
+    "fashion_mnist": "mnist",
+}
+_TYPES = {"path": "str", "seed": "int"}  # the parameters of `load`
+_OPTIONS = {"path": "data", "seed": "seed"}  # and what they are given
 
 
 class Samples(NamedTuple):
     """The data of a program; sizes are with the channels last."""
 
     source: str
+    template: str  # of data.py
     images: bool  # whether samples can be read from image files
     mapped: bool  # whether they may be larger than memory
     arrays: bool
@@ -40,6 +59,12 @@ class Samples(NamedTuple):
     data_help: str  # of the option --data; empty where there is none
     stretch: bool
     samples: int
+    unseen: int
+    held_out: bool  # whether a share is set aside; else the source has its own split
+    load_parameters: str
+    load_arguments: str
+    seeded: bool  # whether the data depend on the seed
+    class_names: str  # the lines that set NAMES; empty where there are none
     stored: str  # a sample's shape in the file of arrays, as in "3, 224, 224"
     stored_shape: str
     channels_first: bool
@@ -61,13 +86,17 @@ def describe_samples(
     sizes = channels_last(given)
     arrays = isinstance(data, Arrays)
     images = not arrays and takes_images(given)
+    loading = ["path"] if "path" in data.values else []
+    seeded = isinstance(data, Pooled | XOrO) or data.held_out is not None
+    loading += ["seed"] if seeded else []
     channels_first = isinstance(data, Arrays) and data.layout == "channels_first"
     stored = given.sizes if channels_first else sizes
     height, width = given.spatial if images else (0, 0)
     return Samples(
         source=data.values["source"],
+        template=TEMPLATES.get(data.values["source"], data.values["source"]),
         images=images,
-        mapped=isinstance(data, Arrays | ImageFolder),
+        mapped=isinstance(data, Arrays | ImageFolder | Csv) or is_resized(data, given),
         arrays=arrays,
         shape=_listed(sizes),
         shape_tuple=one_line(literal(sizes)),
@@ -79,12 +108,18 @@ def describe_samples(
         rgb=given.channels == 3,
         one_channel=given.layout == MAPS and given.channels == 1,
         classes=2 if goal.wanted == ONE_OF_TWO else outputs,
-        validation_split=number(data.validation_split),
+        validation_split=number(data.held_out or 0),
         normalisation="\n".join(_normalisation(data)),
         path_setting="\n".join(_path(data)),
         data_help=_data_help(data),
-        stretch=isinstance(data, ImageFolder) and data.fit == "stretch",
-        samples=data.samples if isinstance(data, Synthetic) else 0,
+        stretch=data.values.get("fit") == "stretch",
+        samples=data.samples if isinstance(data, Synthetic | XOrO) else 0,
+        unseen=data.unseen if isinstance(data, XOrO) else 0,
+        held_out=data.held_out is not None,
+        load_parameters=", ".join(f"{name}: {_TYPES[name]}" for name in loading),
+        load_arguments=", ".join(f"args.{_OPTIONS[name]}" for name in loading),
+        seeded=seeded,
+        class_names="\n".join(_class_names(data)),
         stored=_listed(stored),
         stored_shape=one_line(literal(stored)),
         channels_first=channels_first and len(sizes) > 1,
@@ -151,6 +186,10 @@ def _path(data: DataSource) -> list[str]:
     what = "one folder per class"
     if isinstance(data, Arrays):
         what = "a file .npz, or a folder with x.npy and y.npy"
+    if isinstance(data, Csv):
+        what = "a file .csv with columns path and label"
+    if isinstance(data, Benchmark):
+        what = f"the folder of {data.title}"
     comment = f"# {what}; relative to where the program is started"
     return statement("PATH = ", literal(path), 0, comment)
 
@@ -160,7 +199,29 @@ def _data_help(data: DataSource) -> str:
         return "folder that holds one folder of images per class"
     if isinstance(data, Arrays):
         return "file .npz, or folder with x.npy and y.npy"
+    if isinstance(data, Csv):
+        return "file .csv with the columns path and label"
+    if isinstance(data, Benchmark):
+        return f"folder that holds {data.title}"
     return ""
+
+
+def _class_names(data: DataSource) -> list[str]:
+    if not isinstance(data, Csv) or data.classes is None:
+        return []
+    return statement("NAMES = ", Tuple(tuple(map(literal, data.classes))), 0)
+
+
+def source_words(data: DataSource) -> str:
+    """What the data are called; empty where only their path tells."""
+    if isinstance(data, Benchmark):
+        return data.title
+    words = {
+        "digits": "scikit-learn's digits",
+        "synthetic": "synthetic patterns",
+        "x_or_o": "drawn letters X and O",
+    }
+    return words.get(data.values["source"], "")
 
 
 class Feeding(NamedTuple):
