@@ -37,6 +37,7 @@ SIZED_BY = (
     "channels",
     "features",
 )  # fields that give an operation's output channels
+BOTH_WAYS = "bidirectional"  # twice the units
 MULTIPLIER = "multiplier"  # outputs for each input channel
 FACTOR = "factor"  # of an extent that channels are traded for, on two axes
 IN_CHANNELS = Name("in_channels")
@@ -50,7 +51,11 @@ def of_operation(
     for field in SIZED_BY:
         if field in entry.given:
             value = definition.bound(entry.given[field])
-            return [value if isinstance(value, Expr) else Literal(value)]
+            size = value if isinstance(value, Expr) else Literal(value)
+            if BOTH_WAYS in entry.given:
+                made = _built(partial(_operated, definition, "*", size, Literal(2)))
+                return [size, *made]
+            return [size]
     if MULTIPLIER in entry.given:
         value = definition.bound(entry.given[MULTIPLIER])
         times = value if isinstance(value, Expr) else Literal(value)
