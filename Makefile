@@ -18,11 +18,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/lenet5_modern-$(TARGET)
 
-.PHONY: help setup demo test bench generate lint clean
+.PHONY: help setup demo test test-editor bench generate lint clean
 
 help:
 	@echo 'make demo      check, build and train LeNet-5 on real digits (TARGET=keras for Keras)'
 	@echo 'make test      the whole test suite on two cores (ARGS="-k conv" for a part)'
+	@echo 'make test-editor  what an editor completes, shows and underlines (needs npm)'
 	@echo 'make bench     measure `cnnspec check` into docs/benchmarks.md'
 	@echo 'make lint      ruff and mypy'
 	@echo 'make generate  rewrite the generated files of the repository'
@@ -58,6 +59,15 @@ test: export TF_FORCE_GPU_ALLOW_GROWTH = true
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --hypothesis-profile=ci \
 	--durations 15 $(ARGS)
+
+EDITOR := tests/editor
+
+test-editor: $(READY) $(EDITOR)/node_modules/.ready
+	$(BIN)/python -m tests.editor.session --check
+
+$(EDITOR)/node_modules/.ready: $(EDITOR)/package-lock.json
+	npm ci --prefix $(EDITOR) --no-audit --no-fund
+	@touch $@
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

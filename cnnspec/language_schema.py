@@ -36,6 +36,13 @@ Schema = dict[str, Any]
 # Keywords are those that Draft 7 and Draft 2020-12 share: editors know them all.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_LISTS = {  # of containers
+    "body": "The layers that the input goes through.",
+    "shortcut": "The layers of the other way; the input itself where there are none.",
+    "branches": "A list of layers for each branch.",
+    "layers": "The layers from the flow to this output.",
+}
+
 
 def document_schema() -> Schema:
     """The JSON Schema (Draft 2020-12) of a whole spec."""
@@ -46,7 +53,9 @@ def document_schema() -> Schema:
         "type": "object",
         "required": ["cnnspec", "name", "layers"],
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
-        "properties": _document_keys(),
+        "properties": {
+            name: {"title": name, **key} for name, key in _document_keys().items()
+        },
         "patternProperties": {"^x-": {"description": "Ignored: a place for anchors."}},
         "additionalProperties": False,
         "$defs": _definitions(),
@@ -275,9 +284,10 @@ def _shared_keys() -> Schema:
 def _container(name: str) -> Schema:
     schema = mapping(CONTAINERS[name], name)
     lists = LISTS[name]
-    own: Schema = {key: ref("layers") for key in lists}
+    own: Schema = {key: ref("layers", _LISTS[key]) for key in lists}
     if name == "parallel":
-        own = {"branches": {"type": "array", "items": ref("layers"), "minItems": 1}}
+        branches = {"type": "array", "items": ref("layers"), "minItems": 1}
+        own = {"branches": {"description": _LISTS["branches"], **branches}}
     if name == "head":
         own = {"name": _name("Name of the output."), **own}
     required = [key for key in own if lists.get(key, True)]
@@ -294,11 +304,17 @@ def _named(description: str, value: Schema) -> Schema:
     return {
         "description": description,
         "type": "object",
+        "errorMessage": "It takes a mapping of names to what they mean.",
         "propertyNames": _name(),
         "additionalProperties": value,
     }
 
 
 def _name(description: str = "") -> Schema:
-    name = {"type": "string", "pattern": f"^{PATTERN}$", "maxLength": LONGEST_NAME}
+    name = {
+        "type": "string",
+        "pattern": f"^{PATTERN}$",
+        "patternErrorMessage": "A name is lowercase letters, digits and `_`.",
+        "maxLength": LONGEST_NAME,
+    }
     return {"description": description, **name} if description else name

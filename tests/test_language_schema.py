@@ -15,6 +15,7 @@ from cnnspec.language_schema import document_schema, dump
 from cnnspec.layers import OPERATIONS
 from cnnspec.resolve import KEYS
 from cnnspec.source import SourceFile
+from tests.editor.cases import MISTAKES, Mistake
 from tests.trees import tree, values
 
 ROOT = Path(__file__).parent.parent
@@ -254,3 +255,12 @@ def test_a_structural_mistake_is_refused_by_schema_and_parser(
     assert text != LENET
     assert faults(values(tree(text)))
     assert check_source(SourceFile("t.yaml", text), {}).has_errors
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title)
+def test_what_an_editor_underlines_is_refused_by_schema_and_parser(
+    mistake: Mistake,
+) -> None:
+    assert not faults(values(tree(mistake.document)))
+    assert faults(values(tree(mistake.text)))
+    assert check_source(SourceFile("t.yaml", mistake.text), {}).has_errors

@@ -14,7 +14,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SERVER = HERE / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
-SETTINGS = {"yaml": {"schemaStore": {"enable": False}, "hover": True, "completion": True}}
+SETTINGS = {
+    "yaml": {"schemaStore": {"enable": False}, "hover": True, "completion": True}
+}
 
 
 class Server:
@@ -67,7 +69,9 @@ class Server:
     def completions(self, name: str, line: int, column: int) -> list[dict[str, Any]]:
         """What is offered at a place (from 0); in the order in which it is shown."""
         found = self._ask("textDocument/completion", self._place(name, line, column))
-        items: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
+        items: list[dict[str, Any]] = (
+            found["items"] if isinstance(found, dict) else found
+        )
         return sorted(items, key=lambda item: item.get("sortText", item["label"]))
 
     def hover(self, name: str, line: int, column: int) -> str:
