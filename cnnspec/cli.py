@@ -16,6 +16,7 @@ import click
 from cnnspec import __version__
 
 COMMANDS = {
+    "init": "write a new spec, and the schema for editors beside it",
     "check": "shapes, parameters, costs and mistakes of specs",
     "build": "write the PyTorch or Keras program of a spec",
     "train": "build, then run the program's training",
