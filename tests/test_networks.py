@@ -32,6 +32,10 @@ RUNS: dict[str, tuple[str, dict[str, int]]] = {
     "linear_classifier": ("linear_classifier", {}),
     "mit_6s191": ("mit_6s191", {}),
     "lenet5_modern": ("lenet5_modern", {}),
+    "lenet5": ("lenet5", {}),
+    "x_or_o": ("x_or_o", {}),
+    "x_or_o_filters": ("x_or_o_filters", {}),
+    "edge_filters_at_9x11": ("edge_filters", {"height": 9, "width": 11}),
     "vgg16_at_32": ("vgg16", {"size": 32, "classes": 10}),
     "vgg11_at_32": ("vgg11", {"size": 32, "classes": 10}),
     "alexnet_at_67": ("alexnet", {"size": 67, "classes": 10}),
@@ -46,8 +50,10 @@ def path_of(name: str) -> Path:
     return ROOT / "specs" / f"{name}.yaml"
 
 
-def output_of(row: dict[str, Any]) -> list[int]:
-    return list(row["output"]) if "output" in row else [row["classes"]]
+def outputs_of(row: dict[str, Any]) -> dict[str, list[int]]:
+    if "outputs" in row:
+        return dict(row["outputs"])
+    return {"output": list(row["output"]) if "output" in row else [row["classes"]]}
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +74,14 @@ def test_check_gives_the_published_figures(name: str) -> None:
     found, row = check_json(path_of(name)), FACTS[name]
     assert {d["severity"] for d in found["diagnostics"]} <= {"note"}
     assert found["inputs"] == {"input": row["input"]}
-    assert found["outputs"] == {"output": output_of(row)}
+    assert found["outputs"] == outputs_of(row)
     totals = found["totals"]
     assert [totals[k] for k in ("trainable_params", "macs", "depth")] == [
         row[k] for k in ("params", "macs", "depth")
     ]
     assert totals["params"] == row["params"] + row.get("constants", 0)
+    counts = {layer["path"]: layer["trainable_params"] for layer in found["layers"]}
+    assert row.get("per_layer", {}).items() <= counts.items()
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -84,7 +92,7 @@ def test_generated_models_have_the_published_sizes(
     assert_same_sizes(outcome)
     for side in (outcome.pytorch, outcome.keras):
         assert side["trainable_params"] == FACTS[name]["params"]
-        assert side["outputs"] == {"output": output_of(FACTS[name])}
+        assert side["outputs"] == outputs_of(FACTS[name])
 
 
 @pytest.mark.parametrize("run", RUNS)

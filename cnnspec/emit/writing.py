@@ -167,7 +167,8 @@ class Writing(Target):
         if not isinstance(numbers, tuple):
             number: Code = literal(numbers)
             return number
-        return self.constant(entry, "kernel", numbers)
+        takes_rows = isinstance(entry, Operation) and entry.op.takes_rows
+        return self.constant(entry, "centres" if takes_rows else "kernel", numbers)
 
     def kernel_axes(self, entry: Entry) -> int:
         """Axes of a layer's kernel, as PyTorch has it."""

@@ -196,7 +196,8 @@ def _full(site: Site) -> int:
 
 def _numbers(site: Site) -> Value:
     """The name of a constant of the module, or what the block is given."""
-    return site.constant("kernel", site.part("weights", "constant"))
+    suffix = "centres" if site.instances[0].layer.takes_rows else "kernel"
+    return site.constant(suffix, site.part("weights", "constant"))
 
 
 def constant_weight(shape: tuple[int, ...], given: Given | None) -> Weight:
