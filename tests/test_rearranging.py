@@ -204,9 +204,7 @@ def test_maps_become_positions_without_a_copy_in_keras() -> None:
         "layers:\n  - reshape: {channels: 4, length: -1}\n  - permute: {axes: [1, 0]}\n"
     )
     assert shapes(layers)["permute"] == [64, 4]
-    assert "x = inputs.flatten(2)" in written(layers, "pytorch").replace(
-        "x.flatten", "inputs.flatten"
-    )
+    assert "x = x.flatten(2)" in written(layers, "pytorch")
     assert "Permute" not in written(layers, "keras")
 
 
@@ -251,6 +249,24 @@ def test_an_extent_taken_from_a_layer_is_read_where_the_model_runs(target: str) 
         axes = "2:" if target == "pytorch" else "1:-1"
         assert f"smaller.shape[{axes}]" in text
         assert "_size" not in text
+
+
+METHOD = """
+blocks:
+  up:
+    args: {method: ~}
+    layers:
+      - upsample: {scale: 2, method: $method}
+layers:
+  - up: {method: nearest}
+"""
+
+
+def test_a_method_by_argument_is_left_out_where_the_layer_knows_one_alone() -> None:
+    """UpSampling3D has no `interpolation`."""
+    assert "UpSampling3D(2, name=" in written(METHOD, "keras", VOLUME)
+    both = METHOD + "  - up: {method: bilinear}\n"
+    assert "UpSampling2D(2, interpolation=method, name=" in written(both, "keras")
 
 
 GRADIENTS = {

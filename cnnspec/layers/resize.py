@@ -119,7 +119,8 @@ class Upsample(Layer):
         rank, way = site.rank, _way(site)
         nearest = all(_method(i) == NEAREST for i in site.instances)
         if way == "scale" and (nearest or rank == 2):
-            interpolation = site.unless(NEAREST, interpolation=site.field("method"))
+            # Only the layer of images has the argument; nearest is its default.
+            interpolation = {} if nearest else {"interpolation": site.field("method")}
             layer = f"layers.UpSampling{rank}D"
             return [site.layer(layer, _keras_scale(site), **interpolation)]
         function = "ops.image.resize"
