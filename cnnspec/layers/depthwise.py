@@ -215,6 +215,7 @@ class SeparableConv(ByChannel):
             **site.unless(True, use_bias=site.field("bias")),
         }
         if not _keras_has(site):
+            parts = _keras_depthwise(site, "depthwise", {"use_bias": False})
             mixed = site.layer(
                 f"Conv{site.rank}D",
                 site.field("filters"),
@@ -222,7 +223,6 @@ class SeparableConv(ByChannel):
                 suffix="pointwise",
                 **last,
             )
-            parts = _keras_depthwise(site, "depthwise", {"use_bias": False})
             return [*parts, mixed]
         padding = keras_word(site)
         conv = site.layer(
