@@ -61,7 +61,15 @@ def main() -> Any:
     except BrokenPipeError:
         sys.stderr.close()  # the reader (such as `head`) has gone: nothing to say
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if "cnnspec.plugins" in sys.modules:
+            from cnnspec.plugins import blamed
+
+            place = blamed(error)
+            if place:
+                said = f"{type(error).__name__}: {error}"
+                click.echo(f"error[CS124]: a plugin raised {said} at {place}", err=True)
+                sys.exit(1)
         import traceback
 
         traceback.print_exc()

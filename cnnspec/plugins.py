@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ GROUP = "cnnspec.operations"  # of entry points: NAME = "package.module:Class"
 
 _INFERRING = ("infer", "remarks", "weights", "macs", "reach")
 _EMITTING = ("pytorch", "keras")
-_OURS = str(Path(__file__).parent)
+_PACKAGES: set[str] = set()  # whose operations are in use
 
 
 class Unusable(Exception):
@@ -85,13 +84,11 @@ def admit_file(path: str, bag: Bag) -> SourceFile:
 
 
 def _admit_classes(module: ModuleType, source: SourceFile, bag: Bag) -> None:
+    classes = {cls: None for cls in vars(module).values() if isinstance(cls, type)}
     found = [
         cls
-        for cls in vars(module).values()
-        if isinstance(cls, type)
-        and issubclass(cls, Layer)
-        and cls.op
-        and cls.__module__ == module.__name__
+        for cls in classes
+        if issubclass(cls, Layer) and cls.op and cls.__module__ == module.__name__
     ]
     if not found:
         bag.add(
@@ -204,10 +201,11 @@ def _of_import(error: BaseException) -> Unusable:
 def _check(cls: type[Layer]) -> None:
     """Raises Unusable (CS122, CS123) where a complete class can't be an operation."""
     name = cls.op
-    if not re.fullmatch(PATTERN, name) or len(name) > LONGEST_NAME:
+    is_name = type(name) is str and re.fullmatch(PATTERN, name)
+    if not is_name or len(name) > LONGEST_NAME:
         raise Unusable(
             "CS123",
-            f"`{name[:40]}` is no name for an operation",
+            f"`{str(name)[:40]}` is no name for an operation",
             help="a name is lowercase letters, digits and `_`, and begins with a letter",
         )
     if name in RESERVED:
@@ -237,16 +235,18 @@ def _check(cls: type[Layer]) -> None:
         default = field.default
         try:
             field.accept(list(default) if isinstance(default, tuple) else default)
-        except Refused:
+        except Exception as error:
+            label = "" if isinstance(error, Refused) else f": {error}"
             raise Unusable(
                 "CS122",
                 f"the default of `{field.name}` of `{name}` is none of its values",
-                repr(default)[:60],
+                f"{default!r}{label}"[:80],
             ) from None
 
 
 def _guard(cls: type[Layer]) -> None:
     """What the class raises by mistake becomes a diagnostic at the operation in the spec."""
+    _PACKAGES.add(cls.__module__.partition(".")[0])
     for name in (*_INFERRING, *_EMITTING):
         guarded = _inferring if name in _INFERRING else _emitting
         setattr(cls, name, guarded(getattr(cls, name), cls.op))
@@ -305,17 +305,17 @@ def _failure(error: Exception, method: str, op: str) -> Remark:
         "CS124",
         f"`{method}` of the plugin's `{op}` raised {type(error).__name__}",
         str(error)[:200],
-        help=f"it was raised at {_place(error)}",
+        help=f"it was raised at {blamed(error) or 'an unknown place'}",
     )
 
 
-def _place(error: BaseException) -> str:
-    """The plugin's last line before an exception, as FILE:LINE."""
-    place, step = "an unknown place", error.__traceback__
+def blamed(error: BaseException) -> str | None:
+    """The last line of a plugin before an exception, as FILE:LINE; None where there is none."""
+    place, step = None, error.__traceback__
     while step is not None:
-        path = step.tb_frame.f_code.co_filename
-        if not path.startswith(_OURS):
-            place = f"{path}:{step.tb_lineno}"
+        frame = step.tb_frame
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _PACKAGES:
+            place = f"{frame.f_code.co_filename}:{step.tb_lineno}"
         step = step.tb_next
     return place
 

@@ -288,6 +288,11 @@ def test_a_plugin_of_a_test_leaves_the_registry_as_it_was(tmp_path: Path) -> Non
     assert "odd_one" not in OPERATIONS
 
 
+def test_a_class_with_two_names_is_one_operation(tmp_path: Path) -> None:
+    done = with_plugin(tmp_path, PLUGIN + "\n\nAlias = OddOne\n")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # what stands in PLUGIN | what becomes of it | code | message | label | line that is quoted
 FAULTY = [
     ("Layer):", "Layer:", "CS121", "can't be imported", "SyntaxError: ", "class OddOne"),
@@ -303,6 +308,8 @@ FAULTY = [
     ("odd_one", "repeat", "CS123", "`repeat` is a key beside operations", "", "class"),
     ("odd_one", "float", "CS123", "it is a word of Python", "", "class OddOne"),
     ("odd_one", "OddOne", "CS123", "`OddOne` is no name", "", "class OddOne"),
+    ('"odd_one"', "3", "CS123", "`3` is no name", "", "class OddOne"),
+    ("odd_one", "o" * 65, "CS123", "is no name", "", "class OddOne"),
     ("size =", "when =", "CS123", "field `when` of `odd_one` is a key", "", "class"),
 ]  # fmt: skip
 
@@ -364,6 +371,16 @@ def test_an_emission_that_fails_is_an_error_at_the_layer(
     assert f"error[CS124]: `{target}` of the plugin's `odd_one` " in done.stderr
     assert said in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_field_that_raises_is_no_bug_of_cnnspec(tmp_path: Path) -> None:
+    field = "class Odd(Integer):\n    def accept(self, value):\n        1 / (value - 2)\n\n\n"
+    plugin = PLUGIN.replace("class OddOne", f"{field}class OddOne")
+    done = with_plugin(tmp_path, plugin.replace("Integer(1,", "Odd(1,"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error[CS124]: a plugin raised ZeroDivisionError: division by zero at odd.py:8\n"
+    )
 
 
 def test_what_an_operation_refuses_is_an_error_with_its_remedy(tmp_path: Path) -> None:
