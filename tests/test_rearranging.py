@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from cnnspec.emit.build import TARGETS, model_text
+from cnnspec.emit.program import program_files
+from cnnspec.emit.readme import VERSIONS
 from cnnspec.layers.layer import EVERYWHERE, Reach
 from cnnspec.shapes import SEQUENCE, Shape, maps, vector
 from tests.checking import check, fine, shapes
@@ -182,6 +184,18 @@ def test_an_adaptive_pool_reaches_as_far_as_its_windows_where_they_are_equal() -
     layer = make("adaptive_avg_pool", size=2)
     assert layer.reach((maps(3, 8, 6),)) == Reach((4, 3), (4, 3))
     assert layer.reach((maps(3, 8, 5),)) is EVERYWHERE
+
+
+def test_a_program_requires_the_keras_that_has_its_layers() -> None:
+    required = {}
+    for layer in ("adaptive_avg_pool: {size: 2}", "avg_pool: {kernel: 2}"):
+        checked = check_text(f"{IMAGE}layers:\n  - {layer}\n")
+        for target in TARGETS:
+            files = program_files(checked, target, {})
+            required[layer[:3], target] = files["requirements.txt"].split()
+    assert "keras>=3.13" in required["ada", "keras"]
+    assert f"keras>={VERSIONS['keras']}" in required["avg", "keras"]
+    assert required["ada", "pytorch"] == required["avg", "pytorch"]
 
 
 def test_a_difference_has_two_sides() -> None:

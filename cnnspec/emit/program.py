@@ -26,7 +26,7 @@ from cnnspec.emit.objective import (
     pytorch_scores,
 )
 from cnnspec.emit.quote import docstring
-from cnnspec.emit.readme import model_readme, program_readme
+from cnnspec.emit.readme import model_readme, newer, program_readme
 from cnnspec.emit.samples import (
     describe_feeding,
     describe_samples,
@@ -89,6 +89,8 @@ def program_files(
         files["model.py"] = model_text(checked, target, loss_of(train, graph))
         context = _context(checked, target, data, train, totals.costs.params)
         files |= _trained_program(environment, target, context)
+    kinds = {type(node.layer) for node in graph.layers if node.layer is not None}
+    context["requirements"] = newer(context["requirements"], kinds)
     for name in ("README.md", "requirements.txt"):
         files[name] = environment.get_template(f"{name}.j2").render(context)
     return dict(sorted(files.items()))

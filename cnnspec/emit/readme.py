@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from textwrap import fill
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from cnnspec.datasets import (
 )
 from cnnspec.emit.objective import Objective
 from cnnspec.emit.samples import Samples
+from cnnspec.layers.layer import Layer
 from cnnspec.shapes import Shape, describe
 
 WIDTH = 91
@@ -110,6 +112,20 @@ def paragraph(text: str) -> str:
 
 def requirements(packages: set[str]) -> list[str]:
     return [f"{name}>={VERSIONS[name]}" for name in sorted(packages)]
+
+
+def newer(limits: list[str], layers: Iterable[type[Layer]]) -> list[str]:
+    """The same requirements with the versions that some layers need."""
+    found = dict(limit.split(">=") for limit in limits)
+    for layer in layers:
+        for name, version in layer.versions.items():
+            if name in found:
+                found[name] = max(found[name], version, key=_numbers)
+    return [f"{name}>={version}" for name, version in found.items()]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _packages(target: str, data: DataSource, samples: Samples) -> set[str]:

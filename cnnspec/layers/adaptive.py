@@ -80,6 +80,7 @@ class GlobalMaxPool(GlobalPool):
 class AdaptivePool(Layer):
     """What adaptive average and max pooling share."""
 
+    versions: ClassVar[dict[str, str]] = {"keras": "3.13"}  # the first with these layers
     torch_function: ClassVar[str]
     keras_layer: ClassVar[str]
     __slots__ = ()

@@ -115,6 +115,9 @@ class Layer(Declared):
     # How PyTorch's modules of this class begin, where not as a kernel and its bias do:
     torch_class: ClassVar[str] = ""
     torch_init: ClassVar[str] = ""  # statements about `module`
+    versions: ClassVar[
+        dict[str, str]
+    ] = {}  # least ones of packages, where it needs newer
     example: ClassVar[str] = ""  # a spec fragment for the page; a test runs it
     __slots__ = ()
 

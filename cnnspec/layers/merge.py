@@ -38,7 +38,7 @@ class Identity(Layer):
 class Merge(Layer):
     """What all merges share: the flow and the layers named in `with`, in this order."""
 
-    arity = (1, None)
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
     __slots__ = ()
 
     with_ = Names(doc="Names of earlier layers whose outputs are merged with the flow.")
