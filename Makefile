@@ -75,6 +75,8 @@ bench: $(READY)
 generate: $(READY)
 	$(BIN)/cnnspec schema >$(VENV)/schema.json
 	mv $(VENV)/schema.json schemas/cnnspec-1.schema.json
+	$(BIN)/python -m cnnspec.pages >$(VENV)/operations.md
+	mv $(VENV)/operations.md docs/operations.md
 
 lint: $(READY)
 	$(BIN)/ruff check

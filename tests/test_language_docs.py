@@ -34,8 +34,12 @@ EXAMPLES = [
 ]
 HEAD = "cnnspec: 1\nname: example\n"
 INPUT = "input: {channels: 3, height: 32, width: 32}\n"
+WIDE = "input: {channels: 64, height: 32, width: 32}\n"
 SEQUENCES = "input: {length: 20, features: 64}\n"
 INPUTS = {
+    "reuse": "input: {channels: 4, height: 32, width: 32}\n",
+    "radial_basis": "input: {features: 84}\n",
+    **dict.fromkeys(("group_norm", "pixel_shuffle", "channel_shuffle", "split"), WIDE),
     "embedding": "input: {length: 20, vocabulary: 5000}\n",
     **dict.fromkeys(("lstm", "gru", "attention"), SEQUENCES),
 }
@@ -47,6 +51,8 @@ EARLIER = """\
   name: gate
 - identity:
   name: left
+- identity:
+  name: blurred
 """
 
 

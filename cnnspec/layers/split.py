@@ -23,9 +23,9 @@ class Split(Layer):
 
     op = "split"
     example = """
-        - split: {into: [left, right]}
+        - split: {into: [first, second]}
         - relu
-        - concat: {with: [right]}
+        - concat: {with: [second]}
         """
 
     into = Parts(doc="Names of the parts, in the order of the channels.")
