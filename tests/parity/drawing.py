@@ -161,7 +161,7 @@ def _input(source: random.Random) -> dict[str, int]:
     )
     length = {"length": source.choice((1, 2, 3, 5))}
     if kind == "s":
-        return {**length, "features": source.choice((1, 4, 6, 12))}
+        return {**length, "features": source.choice((2, 4, 6, 12))}
     if kind == "t":
         return {**length, "vocabulary": source.choice((1, 2, 7))}
     if kind == "v":
@@ -170,7 +170,7 @@ def _input(source: random.Random) -> dict[str, int]:
         return {"features": source.choice((1, 4, 6, 12))}
     sizes = SIZES if len(kind) < 3 else (2, 3, 4, 5)
     return {
-        "channels": source.choice((1, 2, 4, 6)),
+        "channels": source.choice((1, 2, 4, 4, 6)),
         **{axis: source.choice(sizes) for axis in kind},
     }
 
@@ -229,7 +229,7 @@ def _plain_spec(op: str, source: random.Random, values: Values) -> dict[str, Any
     befores: list[list[Entry]] = [[], [], ["relu"], ["batch_norm"]]
     if is_maps:
         befores.append([{"conv": {"filters": 4, "kernel": 1}}])
-    afters: list[list[Entry]] = [[], [], ["relu"], ["flatten", {"dense": {"units": 3}}]]
+    afters: list[list[Entry]] = [[], [], ["tanh"], ["flatten", {"dense": {"units": 3}}]]
     shared = {"repeat": 2} if source.random() < 0.15 else {}
     layers = [
         *source.choice(befores),
@@ -257,7 +257,7 @@ def _block_spec(op: str, source: random.Random, uses: list[Values]) -> dict[str,
     shared = {kind: "$extra"} if kind else {}
     block = _surrounded(op, first, shared, given, "channels" in sizes)
     if source.random() < 0.3:
-        block.append("relu")
+        block.append("tanh")
     apart = source.random() < 0.5
     layers: list[Entry] = []
     for number, use in enumerate(uses):
