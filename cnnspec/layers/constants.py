@@ -64,10 +64,6 @@ def constant_field(what: str = "kernel", more: str = "") -> Constant:
     )
 
 
-def is_constant(instance: Instance) -> bool:
-    return instance.layer.values["weights"] is not None
-
-
 def check_shape(
     numbers: Nested, weight: tuple[int, ...], field: str, rows: bool = False
 ) -> None:
@@ -86,7 +82,8 @@ def check_shape(
             flat *= size
         if flat == weight[1]:
             return
-    wanted = " or ".join("x".join(map(str, one)) for one in dict.fromkeys(takes) if one)
+    *firsts, last = ["x".join(map(str, one)) for one in dict.fromkeys(takes) if one]
+    wanted = f"{', '.join(firsts)} or {last}" if firsts else last
     if shape is None:
         gets = "gets lists of different lengths"
     else:
@@ -103,7 +100,7 @@ def check_shape(
 
 def torch_kernel(site: Site, function: str, /, *args: Value, **options: Value) -> Step:
     """The module, its weight constant where the field `weights` is given."""
-    if not constant_everywhere(site):
+    if not has_constant(site):
         return site.module(function, *args, **options)
     from cnnspec.emit.render import Verbatim
 
@@ -144,7 +141,7 @@ def _torch_scale(site: Site, scale: Value) -> Code | None:
 
 def keras_kernel(site: Site, layer: str, /, *args: Value, **options: Value) -> Step:
     """The layer, its kernel constant where the field `weights` is given."""
-    if not constant_everywhere(site):
+    if not has_constant(site):
         return site.layer(layer, *args, **options)
     return keras_constant(site, layer, f"layers.{layer}", *args, **options)
 
@@ -167,11 +164,9 @@ def keras_constant(
     )
 
 
-def constant_everywhere(site: Site) -> bool:
-    found: bool = site.common(
-        is_constant, "whether the weights are constant", "weights"
-    )
-    return found
+def has_constant(site: Site) -> bool:
+    """Whether `weights` is given: an argument that hands it on can't be empty."""
+    return site.instances[0].layer.values["weights"] is not None
 
 
 def _axes(site: Site) -> int:

@@ -8,9 +8,9 @@ from cnnspec.arrays import Given
 from cnnspec.fields import Boolean, Integer
 from cnnspec.layers.constants import (
     check_shape,
-    constant_everywhere,
     constant_field,
     constant_weight,
+    has_constant,
     keras_constant,
     torch_kernel,
 )
@@ -72,6 +72,7 @@ class RadialBasis(Layer):
     takes_rows = True
     torch_class = "_RadialBasis"
     torch_init = 'nn.init.kaiming_normal_(module.weight, nonlinearity="relu")\n'
+    example_input = "{features: 84}"
     example = "- radial_basis: {units: 10, negative: true}"
 
     units = Integer(least=1, doc="Number of units: features of the output.")
@@ -119,7 +120,7 @@ class RadialBasis(Layer):
         from cnnspec.initializers import HeNormal
 
         name, units = site.helper("RadialBasis", KERAS), site.field("units")
-        if constant_everywhere(site):
+        if has_constant(site):
             made = keras_constant(site, "RadialBasis", name, units)
         else:
             begin = site.initializer(HeNormal({}))
