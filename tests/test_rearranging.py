@@ -118,6 +118,16 @@ def test_pixel_shuffle_needs_channels_for_its_pixels() -> None:
     assert fault(back, maps(1, 9)).code == "CS302"
 
 
+def test_remedies_for_huge_numbers_are_found_at_once() -> None:
+    huge = 10**18
+    layer = make("pixel_shuffle", factor=10**9 - 1)
+    assert texts(fault(layer, maps(huge, 4, 4))) == ["factor 1000000000"]
+    back = make("pixel_shuffle", factor=huge - 1, inverse=True)
+    assert texts(fault(back, maps(1, huge, huge))) == [f"factor {huge}"]
+    layer = make("reshape", channels=huge - 1, length=-1)
+    assert texts(fault(layer, maps(huge, huge))) == [f"channels {huge}"]
+
+
 def test_channels_of_a_shuffle_are_divided_by_its_groups() -> None:
     found = fault(make("channel_shuffle", groups=5), maps(8, 4, 4))
     assert (found.code, texts(found)[:2]) == ("CS305", ["groups 4", "groups 2"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isqrt
 from typing import TYPE_CHECKING
 
 from cnnspec.extents import Axes
 from cnnspec.fields import Boolean, Integer
-from cnnspec.layers.faults import indivisible
+from cnnspec.layers.faults import TRIES, indivisible
 from cnnspec.layers.layer import (
     EVERYWHERE,
     NUMERIC,
@@ -215,9 +216,7 @@ def _keras_order(instance: Instance) -> tuple[int, ...]:
 
 def _no_pixels(channels: int, factor: int) -> Remark:
     """CS345: the channels are no multiple of the pixels that each is to give."""
-    near = range(1, min(isqrt(channels), factor + 64) + 1)
-    fitting = [n for n in near if channels % n**2 == 0]
-    fitting.sort(key=lambda n: abs(n - factor))
+    fitting = _nearest(factor, isqrt(channels), lambda n: channels % n**2 == 0)
     return Remark(
         "CS345",
         f"the channels do not make {factor}x{factor} pixels",
@@ -230,9 +229,8 @@ def _no_pixels(channels: int, factor: int) -> Remark:
 
 def _no_blocks(shape: Shape, factor: int) -> Remark:
     """CS345: the factor does not divide the extent."""
-    near = range(1, min(*shape.spatial, factor + 64) + 1)
-    fitting = [n for n in near if not any(size % n for size in shape.spatial)]
-    fitting.sort(key=lambda n: abs(n - factor))
+    most, extents = min(shape.spatial), shape.spatial
+    fitting = _nearest(factor, most, lambda n: not any(size % n for size in extents))
     return Remark(
         "CS345",
         "the factor does not divide the extent",
@@ -241,6 +239,14 @@ def _no_blocks(shape: Shape, factor: int) -> Remark:
         port=0,
         remedies=tuple(Remedy({"factor": n}, f"factor {n}") for n in fitting[:2]),
     )
+
+
+def _nearest(factor: int, most: int, fits: Callable[[int], bool]) -> list[int]:
+    """Factors that fit, the nearest first; of large ones not all are tried."""
+    centre = min(factor, most)
+    near = range(max(1, centre - TRIES), min(most, centre + TRIES) + 1)
+    fitting = [n for n in near if fits(n)] or [1]
+    return sorted(fitting, key=lambda n: abs(n - factor))
 
 
 def _no_permutation(shape: Shape, axes: tuple[int, ...]) -> Remark:
