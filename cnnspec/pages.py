@@ -13,9 +13,11 @@ from cnnspec.containers import CONTAINERS, LISTS
 from cnnspec.fields import Declared, Field, PerAxis
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.layers import OPERATIONS
+from cnnspec.layers.layer import Layer
 from cnnspec.wording import shown, wanted
 
 WIDTH = 80
+TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
 HEADER = """\
 # Operations
 
@@ -65,6 +67,8 @@ def operation_page(name: str) -> str | None:
     example = getattr(cls, "example", "")
     if example:
         parts.append("Example:\n\n" + indent(cleandoc(example), "    "))
+        for target, code in _said(cls).items():
+            parts.append(f"In {TITLES[target]}:\n\n{code}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -105,7 +109,18 @@ def _markdown(name: str, cls: type[Declared], level: int) -> str:
     example = getattr(cls, "example", "")
     if example:
         parts.append(f"```yaml\n{cleandoc(example)}\n```")
+        for target, code in _said(cls).items():
+            parts.append(f"In {TITLES[target]}:\n\n```python\n{code}\n```")
     return "\n\n".join(parts) + "\n\n"
+
+
+def _said(cls: type[Declared]) -> dict[str, str]:
+    """How each target says the example; empty for what is no operation."""
+    if not issubclass(cls, Layer):
+        return {}
+    from cnnspec.emit.excerpt import excerpts
+
+    return excerpts(cls.example, cls.example_input)
 
 
 def _paragraphs(doc: str) -> str:

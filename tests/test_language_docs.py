@@ -34,26 +34,7 @@ EXAMPLES = [
 ]
 HEAD = "cnnspec: 1\nname: example\n"
 INPUT = "input: {channels: 3, height: 32, width: 32}\n"
-WIDE = "input: {channels: 64, height: 32, width: 32}\n"
-SEQUENCES = "input: {length: 20, features: 64}\n"
-INPUTS = {
-    "reuse": "input: {channels: 4, height: 32, width: 32}\n",
-    "radial_basis": "input: {features: 84}\n",
-    **dict.fromkeys(("group_norm", "pixel_shuffle", "channel_shuffle", "split"), WIDE),
-    "embedding": "input: {length: 20, vocabulary: 5000}\n",
-    **dict.fromkeys(("lstm", "gru", "attention"), SEQUENCES),
-}
-# What the examples of operations refer to.
-EARLIER = """\
-- identity:
-  name: skip
-- identity:
-  name: gate
-- identity:
-  name: left
-- identity:
-  name: blurred
-"""
+INPUTS = {"reuse": "{channels: 4, height: 32, width: 32}"}  # of containers
 
 
 def whole(example: str) -> str:
@@ -113,8 +94,9 @@ def test_the_page_of_operations_is_up_to_date() -> None:
 def test_the_example_of_an_operation_checks(name: str) -> None:
     example = {**OPERATIONS, **CONTAINERS}[name].example
     example = dedent(example).strip("\n") + "\n"
-    layers = EARLIER + ("- flatten\n" if name == "dense" else "") + example
-    spec = INPUTS.get(name, INPUT) + "layers:\n" + indent(layers, "  ")
+    given = getattr(OPERATIONS.get(name), "example_input", INPUTS.get(name))
+    spec = f"input: {given}\n" if given else INPUT
+    spec += "layers:\n" + indent(example, "  ")
     errors = [d for d in diagnostics(whole(spec)) if d.severity == "error"]
     assert errors == []
 

@@ -74,6 +74,7 @@ for name, value in module.named_parameters():
     if "weight" in name:
         nn.init.normal_(value, std=0.02)
 """
+    example_input = "{length: 20, features: 64}"
     example = "- attention: {heads: 4}"
 
     heads = Integer(least=1, doc="Number h of heads; it divides the features.")

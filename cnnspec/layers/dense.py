@@ -49,6 +49,7 @@ class Dense(Layer):
     counts_depth = True
     takes_init = True
     takes_values = True
+    example_input = "{features: 64}"
     example = "- dense: {units: 10}"
 
     units = Integer(least=1, doc="Number of units: features of the output.")

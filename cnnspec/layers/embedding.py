@@ -31,6 +31,7 @@ class Embedding(Layer):
     takes_init = True
     torch_class = "nn.Embedding"
     torch_init = "nn.init.normal_(module.weight, std=0.02)\n"
+    example_input = "{length: 20, vocabulary: 5000}"
     example = "- embedding: {features: 64}"
 
     features = Integer(least=1, doc="Numbers F of a token's vector.")

@@ -118,7 +118,8 @@ class Layer(Declared):
     versions: ClassVar[
         dict[str, str]
     ] = {}  # least ones of packages, where it needs newer
-    example: ClassVar[str] = ""  # a spec fragment for the page; a test runs it
+    example: ClassVar[str] = ""  # a spec's layers, for the page; a test runs them
+    example_input: ClassVar[str] = "{channels: 64, height: 32, width: 32}"
     __slots__ = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -112,7 +112,12 @@ class Add(Elementwise):
     op = "add"
     broadcasts = True
     keras_layer = "Add"
-    example = "- add: {with: [skip]}"
+    example = """
+        - relu:
+          name: skip
+        - conv: {filters: 64, kernel: 3, padding: 1}
+        - add: {with: [skip]}
+        """
 
     def torch_merge(self, site: Site, inputs: int) -> list[Step]:
         return [site.operator("+")]
@@ -127,7 +132,13 @@ class Subtract(Elementwise):
     op = "subtract"
     arity = (2, 2)
     keras_layer = "Subtract"
-    example = "- subtract: {with: [blurred]}"
+    example = """
+        - avg_pool: {kernel: 3, stride: 1, padding: 1}
+          name: blurred
+        - identity:
+          from: input
+        - subtract: {with: [blurred]}
+        """
 
     def torch_merge(self, site: Site, inputs: int) -> list[Step]:
         return [site.operator("-")]
@@ -142,7 +153,14 @@ class Multiply(Elementwise):
     op = "multiply"
     broadcasts = True
     keras_layer = "Multiply"
-    example = "- multiply: {with: [gate]}"
+    example = """
+        - global_avg_pool: {keep: true}
+        - sigmoid:
+          name: gate
+        - identity:
+          from: input
+        - multiply: {with: [gate]}
+        """
 
     def kept_by_merge(
         self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
@@ -161,7 +179,13 @@ class Average(Elementwise):
 
     op = "average"
     keras_layer = "Average"
-    example = "- average: {with: [left]}"
+    example = """
+        - conv: {filters: 8, kernel: 1}
+          name: left
+        - conv: {filters: 8, kernel: 3, padding: 1}
+          from: input
+        - average: {with: [left]}
+        """
 
     def kept_by_merge(
         self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
@@ -180,7 +204,13 @@ class Maximum(Elementwise):
 
     op = "maximum"
     keras_layer = "Maximum"
-    example = "- maximum: {with: [left]}"
+    example = """
+        - conv: {filters: 8, kernel: 1}
+          name: left
+        - conv: {filters: 8, kernel: 3, padding: 1}
+          from: input
+        - maximum: {with: [left]}
+        """
 
     def kept_by_merge(
         self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]
@@ -204,7 +234,13 @@ class Concat(Merge):
     """
 
     op = "concat"
-    example = "- concat: {with: [skip]}"
+    example = """
+        - conv: {filters: 8, kernel: 3, padding: 1}
+          name: skip
+        - relu
+        - conv: {filters: 16, kernel: 3, padding: 1}
+        - concat: {with: [skip]}
+        """
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         first, total = inputs[0], 0

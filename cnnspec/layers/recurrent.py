@@ -188,10 +188,9 @@ class Recurrent(Layer):
             **begin,
         }
         layer, units = f"layers.{self.keras_layer}", site.field("units")
-        if both:
-            step = site.layer(
-                "layers.Bidirectional", site.made(layer, units, **options)
-            )
+        if both:  # without a name of its own, the inner one would have a number
+            inner = site.made(layer, units, **options, name=self.op)
+            step = site.layer("layers.Bidirectional", inner)
         else:
             step = site.layer(layer, units, **options)
         return [self._from_state(step)]
@@ -233,6 +232,7 @@ class LSTM(Recurrent):
     torch_class = "nn.LSTM"
     torch_init = BEGIN_LSTM
     keras_layer = "LSTM"
+    example_input = "{length: 20, features: 64}"
     example = "- lstm: {units: 128, sequence: true}"
 
     def torch_source(self, has_states: bool) -> str:
@@ -267,6 +267,7 @@ class GRU(Recurrent):
     torch_class = "nn.GRU"
     torch_init = BEGIN
     keras_layer = "GRU"
+    example_input = "{length: 20, features: 64}"
     example = "- gru: {units: 128, sequence: true}"
 
     def torch_source(self, has_states: bool) -> str:

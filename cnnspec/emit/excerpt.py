@@ -1,0 +1,41 @@
+"""The example of an operation's page enters; what both targets make of it leaves."""
+
+from __future__ import annotations
+
+import re
+from inspect import cleandoc
+from textwrap import indent
+
+from cnnspec.compile import check_source
+from cnnspec.emit.build import TARGETS, model_text
+from cnnspec.emit.site import Inexpressible
+from cnnspec.source import SourceFile
+
+# Every model has these: they say nothing of the operation.
+_COMMON = re.compile(r"def (init_weights|_?he_normal|_fan_in|(Conv|Dense)\w*\(\*args)")
+
+
+def excerpts(example: str, given: str) -> dict[str, str]:
+    """The code of a network that is the example, by target, without what all models share.
+
+    Empty where the example is no network by itself.
+
+    Args:
+        example: a list of layers.
+        given: the network's input, as `input` takes it.
+    """
+    layers = indent(cleandoc(example), "  ")
+    text = f"cnnspec: 1\nname: example\ninput: {given}\nlayers:\n{layers}\n"
+    checked = check_source(SourceFile("example", text), {})
+    if checked.has_errors:
+        return {}
+    found = {}
+    for target in TARGETS:
+        try:
+            source = model_text(checked, target, None)
+        except Inexpressible as fault:
+            found[target] = f"# {fault.message}"
+            continue
+        parts = source.rstrip().split("\n\n\n")[1:]  # after header and imports
+        found[target] = "\n\n".join(p for p in parts if not _COMMON.match(p))
+    return found
