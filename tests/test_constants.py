@@ -29,6 +29,8 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "conv2d": ({"conv": {"filters": 4, "kernel": [3, 5]}}, (4, 2, 3, 5)),
     "grouped": ({"conv": {"filters": 4, "kernel": 3, "groups": 2}}, (4, 1, 3, 3)),
     "conv3d": ({"conv": {"filters": 4, "kernel": [2, 3, 1]}}, (4, 2, 2, 3, 1)),
+    "depthwise": ({"depthwise_conv": {"kernel": 3, "multiplier": 3}}, (6, 1, 3, 3)),
+    "depthwise3d": ({"depthwise_conv": {"kernel": [2, 3, 1]}}, (2, 1, 2, 3, 1)),
     "dense": ({"dense": {"units": 5}}, (5, 3)),
     "radial_basis": ({"radial_basis": {"units": 5}}, (5, 6)),
 }
@@ -38,7 +40,8 @@ CASES = [
     for layer, (_, weight) in LAYERS.items()
     for shape in SHAPES
     for how in ("weights", "init")
-    if len(weight) > 2 or shape != "without_filters"
+    if (len(weight) > 2 or shape != "without_filters")
+    and ("depthwise" not in layer or how == "weights")
 ]
 SCALE = -0.25
 
@@ -71,7 +74,8 @@ def spec_of(layer: str, shape: str, how: str) -> str:
     else:
         init = {"values": {"numbers": numbers, "scale": SCALE}}
         item = {op: fields, "init": init}
-    sizes = SIZES["conv2d" if layer == "grouped" else layer]
+    kind = {"grouped": "conv2d", "depthwise": "conv2d", "depthwise3d": "conv3d"}
+    sizes = SIZES[kind.get(layer, layer)]
     item["name"] = "first"
     return json.dumps({"cnnspec": 1, "name": "net", "input": sizes, "layers": [item]})
 

@@ -53,6 +53,21 @@ def given_rows(rows, scale=1):
 '''
 
 
+KERAS_BY_CHANNEL = '''\
+def given_by_channel(numbers, scale=1):
+    """Begins a depthwise kernel with numbers in the order (filters, height, width)."""
+
+    def initializer(shape, dtype):
+        values = scale * ops.convert_to_tensor(numbers, dtype)
+        if len(values.shape) == len(shape):
+            values = ops.squeeze(values, 1)  # (filters, 1, height, width)
+        values = ops.broadcast_to(values, (shape[-2] * shape[-1], *shape[:-2]))
+        return ops.reshape(ops.moveaxis(values, 0, -1), shape)
+
+    return initializer
+'''
+
+
 def constant_field(what: str = "kernel", more: str = "") -> Constant:
     """The field `weights`."""
     return Constant(
@@ -147,21 +162,27 @@ def keras_kernel(site: Site, layer: str, /, *args: Value, **options: Value) -> S
 
 
 def keras_constant(
-    site: Site, name: str, base: str, /, *args: Value, **options: Value
+    site: Site,
+    name: str,
+    base: str,
+    /,
+    *args: Value,
+    helper: tuple[str, str] | None = None,
+    **options: Value,
 ) -> Step:
-    """A layer of the class `base` whose kernel is constant."""
+    """A layer of the class `base` whose kernel is constant.
+
+    Args:
+        helper: the function that makes its initializer, and the source.
+    """
     source = KERAS_CONSTANT.format(name=name, base=base)
-    helper, given = "given", KERAS_GIVEN
-    if _axes(site) > _full(site):
-        helper, given = "given_rows", KERAS_ROWS
+    is_rows = _axes(site) > _full(site)
+    usual = ("given_rows", KERAS_ROWS) if is_rows else ("given", KERAS_GIVEN)
     scale = site.unless(1, scale=site.part("weights", "scale"))
-    begin = site.made(site.helper(helper, given), _numbers(site), **scale)
-    return site.layer(
-        site.helper(f"Constant{name}", source),
-        *args,
-        **options,
-        kernel_initializer=begin,
-    )
+    begin = site.made(site.helper(*(helper or usual)), _numbers(site), **scale)
+    keyword = "depthwise_initializer" if helper else "kernel_initializer"
+    constant = site.helper(f"Constant{name}", source)
+    return site.layer(constant, *args, **options, **{keyword: begin})
 
 
 def has_constant(site: Site) -> bool:

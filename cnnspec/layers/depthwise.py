@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+from cnnspec.arrays import Given
 from cnnspec.dims import Window
 from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
 from cnnspec.layers.activation import (
@@ -12,6 +14,16 @@ from cnnspec.layers.activation import (
     kept_with,
     keras_activation,
     torch_activation,
+)
+from cnnspec.layers.constants import (
+    KERAS_BY_CHANNEL,
+    check_shape,
+    constant_field,
+    constant_weight,
+    has_constant,
+    keras_constant,
+    keras_kernel,
+    torch_kernel,
 )
 from cnnspec.layers.fans import by_both_fans, keras_swapped, keras_usual
 from cnnspec.layers.layer import Kept, Weight, only
@@ -117,11 +129,25 @@ class DepthwiseConv(ByChannel):
     op = "depthwise_conv"
     example = "- depthwise_conv: {kernel: 3, padding: 1}"
 
+    weights_ = constant_field()
+
+    @property
+    def given(self) -> Given | None:
+        """The constant kernel; the name `weights` is that of the tensors."""
+        given: Given | None = self.values["weights"]
+        return given
+
+    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        made = super().infer(inputs)
+        if self.given is not None:
+            check_shape(self.given.constant, self._kernel(inputs[0]), "weights")
+        return made
+
     def _filters(self, shape: Shape) -> int:
         return shape.sizes[0] * self.multiplier
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
-        kernel = Weight("weight", self._kernel(inputs[0]))
+        kernel = constant_weight(self._kernel(inputs[0]), self.given)
         bias = Weight("bias", kernel.shape[:1])
         return (kernel, bias) if self.bias else (kernel,)
 
@@ -130,7 +156,8 @@ class DepthwiseConv(ByChannel):
 
     def pytorch(self, site: Site) -> list[Step]:
         outside, padding = torch_padding(site, torch_inside)
-        conv = site.module(
+        conv = torch_kernel(
+            site,
             f"nn.Conv{site.rank}d",
             site.channels,
             _multiplied(site),
@@ -272,13 +299,11 @@ def _keras_depthwise(site: Site, suffix: str, last: dict[str, Value]) -> list[St
     """The part on the channels; else a convolution with a group for each."""
     if _keras_has(site):
         padding = keras_word(site)
-        conv = site.layer(
-            f"layers.DepthwiseConv{site.rank}D",
-            site.field("kernel"),
-            suffix=suffix,
+        conv = _keras_own(
+            site,
+            suffix,
             **_keras_window(site, padding),
             **site.unless(1, depth_multiplier=site.field("multiplier")),
-            depthwise_initializer=keras_swapped(site, site.field("multiplier")),
             **last,
         )
         return [*_keras_outside(site, padding), conv]
@@ -289,17 +314,35 @@ def _keras_depthwise(site: Site, suffix: str, last: dict[str, Value]) -> list[St
         for i in site.instances
     )
     padding = keras_word(site, steps_of_one=sliced)
-    conv = site.layer(
+    make = partial(site.layer, suffix=suffix) if suffix else partial(keras_kernel, site)
+    conv = make(
         f"Conv{site.rank}D",
         _multiplied(site),
         site.field("kernel"),
-        suffix=suffix,
         **_keras_window(site, padding, stride=not sliced),
         **site.unless(1, groups=site.channels),
         **last,
     )
     sliced_after = [keras_every(site)] if sliced else []
     return [*_keras_outside(site, padding), conv, *sliced_after]
+
+
+def _keras_own(site: Site, suffix: str, **options: Value) -> Step:
+    """`layers.DepthwiseConv2D(…)`, its kernel constant where the field `weights` is given."""
+    name, kernel = f"DepthwiseConv{site.rank}D", site.field("kernel")
+    if suffix or not has_constant(site):
+        begin = keras_swapped(site, site.field("multiplier"))
+        return site.layer(
+            f"layers.{name}",
+            kernel,
+            suffix=suffix,
+            **options,
+            depthwise_initializer=begin,
+        )
+    helper = ("given_by_channel", KERAS_BY_CHANNEL)
+    return keras_constant(
+        site, name, f"layers.{name}", kernel, helper=helper, **options
+    )
 
 
 def _keras_window(

@@ -14,7 +14,7 @@ from cnnspec.layers.constants import (
     keras_constant,
     torch_kernel,
 )
-from cnnspec.layers.layer import EVERYWHERE, Layer, Reach, Weight, only
+from cnnspec.layers.layer import EVERYWHERE, Kept, Layer, Reach, Weight, only
 from cnnspec.shapes import SEQUENCE, VECTOR, Shape
 
 if TYPE_CHECKING:
@@ -107,6 +107,10 @@ class RadialBasis(Layer):
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         return outputs[0].elements * inputs[0].sizes[-1]
+
+    def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
+        differences = outputs[0].elements * inputs[0].sizes[-1]
+        return Kept(inputs=False, numbers=differences, between=differences)
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
         return EVERYWHERE if inputs[0].layout == VECTOR else None

@@ -51,7 +51,9 @@ def keras(module, facts, x):
     for layer in model.layers:
         for weight in layer.weights:
             name = f"{layer.name}.{'bias' if weight.name == 'bias' else 'weight'}"
-            weights[name] = channels_first(weight.numpy(), facts["partial"])
+            is_depthwise = "Depthwise" in type(layer).__name__
+            order = by_filter if is_depthwise else channels_first
+            weights[name] = order(weight.numpy(), facts["partial"])
             if weight.trainable:
                 learned.append(name)
     outputs = {}
@@ -70,6 +72,13 @@ def channels_first(value, is_partial):
         if is_partial
         else np.moveaxis(value, (-1, -2), (0, 1))
     )
+
+
+def by_filter(value, _):
+    """A depthwise kernel (..., C, M) as (C M, 1, ...)."""
+    if value.ndim < 2:
+        return value
+    return np.moveaxis(value.reshape(*value.shape[:-2], -1), -1, 0)[:, None]
 
 
 def main():

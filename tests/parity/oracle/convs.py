@@ -5,6 +5,7 @@ import itertools
 import torch
 import torch.nn.functional as F
 from oracle.activations import activated
+from oracle.constants import given
 from oracle.windows import pad, windows
 
 
@@ -28,7 +29,7 @@ def biased(y, bias):
 
 def depthwise(node, own, xs, learns):
     (x,), values = xs, node["values"]
-    y = biased(per_channel(values, x, own["weight"]), own.get("bias"))
+    y = biased(per_channel(values, x, given(node, own["weight"])), own.get("bias"))
     return [activated(values, y)]
 
 
