@@ -124,7 +124,7 @@ def installed(name: str) -> type[Layer] | None:
     """An installed operation; None where no distribution offers it. Raises Unusable."""
     found = _installed(name)
     if isinstance(found, Unusable):
-        raise found
+        raise found.with_traceback(None)
     return found
 
 
@@ -153,6 +153,7 @@ def _load(name: str, points: list[EntryPoint]) -> type[Layer]:
         cls = points[0].load()
     except (Exception, SystemExit) as error:
         fault = _of_import(error)
+        fault.help = fault.help or f"it was raised at {_last_line(error)}"
     else:
         if isinstance(cls, type) and issubclass(cls, Layer) and cls.op == name:
             try:
@@ -196,6 +197,19 @@ def _of_import(error: BaseException) -> Unusable:
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return Unusable("CS121", "the plugin can't be imported", text)
+
+
+def _last_line(error: BaseException) -> str:
+    """Where an exception was raised, as FILE:LINE."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    place, step = "an unknown place", error.__traceback__
+    while step is not None:
+        path = step.tb_frame.f_code.co_filename
+        if not path.startswith("<frozen"):  # Python's import machinery
+            place = f"{path}:{step.tb_lineno}"
+        step = step.tb_next
+    return place
 
 
 def _check(cls: type[Layer]) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cnnspec.cli import COMMANDS
 from cnnspec.layers import OPERATIONS
-from tests.programs import Job, finish
+from tests.programs import Job, command, finish
 
 ROOT = Path(__file__).parents[1]
 EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -371,6 +372,20 @@ def test_an_emission_that_fails_is_an_error_at_the_layer(
     assert f"error[CS124]: `{target}` of the plugin's `odd_one` " in done.stderr
     assert said in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_raises_late_is_no_bug_of_cnnspec(tmp_path: Path) -> None:
+    own = "\n    def keeps(self, inputs, outputs):\n        return inputs[1]\n"
+    done = with_plugin(tmp_path, PLUGIN + own, "check", "--batch-size", "8")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error[CS124]: a plugin raised IndexError: tuple index out of range at odd.py:24\n"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "init"])
+def test_every_command_that_knows_operations_takes_plugins(name: str) -> None:
+    assert "--plugin FILE.py" in command(name, "--help")[1]
 
 
 def test_a_field_that_raises_is_no_bug_of_cnnspec(tmp_path: Path) -> None:
