@@ -60,13 +60,13 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --hypothesis-profile=ci \
 	--durations 15 $(ARGS)
 
-EDITOR := tests/editor
+SESSION := tests/editor
 
-test-editor: $(READY) $(EDITOR)/node_modules/.ready
+test-editor: $(READY) $(SESSION)/node_modules/.ready
 	$(BIN)/python -m tests.editor.session --check
 
-$(EDITOR)/node_modules/.ready: $(EDITOR)/package-lock.json
-	npm ci --prefix $(EDITOR) --no-audit --no-fund
+$(SESSION)/node_modules/.ready: $(SESSION)/package-lock.json
+	npm ci --prefix $(SESSION) --no-audit --no-fund
 	@touch $@
 
 bench: $(READY)
@@ -84,5 +84,6 @@ lint: $(READY)
 	$(BIN)/mypy --strict cnnspec
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SESSION)/node_modules build dist
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

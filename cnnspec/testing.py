@@ -142,7 +142,7 @@ def both_models(spec: str) -> Models:
 def gap(found: Any, expected: Any) -> float:
     """The largest difference of two arrays, as a share of the expected one's largest value."""
     assert found.shape == expected.shape, (found.shape, expected.shape)
-    return float(abs(found - expected).max() / abs(expected).max())
+    return float(abs(found - expected).max() / max(abs(expected).max(), 1e-30))
 
 
 def _run(checked: Checked, target: str) -> ModuleType:
