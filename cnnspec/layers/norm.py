@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KERAS_RESPONSES = '''\
 def local_response_norm(x, size, alpha, beta, k):
-    """Divides each channel by what it and its neighbours respond. Any size, any rank."""
+    """Divides each channel by what it and its neighbours respond, at any rank."""
     around = [(0, 0)] * (len(x.shape) - 1) + [(size // 2, (size - 1) // 2)]
     squares = ops.pad(ops.square(x), around)
     total = sum(squares[..., i : i + x.shape[-1]] for i in range(size))

@@ -39,7 +39,7 @@ BEGIN_LSTM = f"""\
 """
 TORCH_LSTM = '''\
 class LSTM(nn.LSTM):
-    """Gives the state at each position, or the last; has one bias, not nn.LSTM's two."""
+    """The state at each position, or the last; with one bias, not nn.LSTM's two."""
 
     def __init__(self, features, units, *, sequence=False, **options):
         super().__init__(features, units, batch_first=True, **options)
