@@ -49,6 +49,8 @@ _SAME = {
     "mha": "attention",
     "multiheadattention": "attention",
     "parametricrelu": "prelu",
+    "radialbasisfunction": "radial_basis",
+    "rbf": "radial_basis",
     "reflectionpad": "pad",
     "replicationpad": "pad",
     "resize": "upsample",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnspec.emit.call import Argument, Call, Code, Keyword
+from cnnspec.emit.call import Argument, Binary, Call, Code, Keyword
 from cnnspec.emit.flow import Loop
 from cnnspec.emit.model import Source, initialised_entries
 from cnnspec.emit.quote import factor, literal
@@ -179,8 +179,11 @@ def _partial(source: Source, names: list[str]) -> list[Statement]:
 
 
 def _if_instance(names: list[str], body: list[Statement]) -> list[Statement]:
-    test = names[0] if len(names) == 1 else f"({', '.join(names)})"
-    return [If(f"isinstance(module, {test})", body)] if body else []
+    kinds = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    test: Code = f"isinstance(module, {kinds})"
+    if len(body) == 1 and isinstance(inner := body[0], If):
+        test, body = Binary("and", (test, inner.condition)), inner.body
+    return [If(test, body)] if body else []
 
 
 def _he_normal(tensor: str) -> Code:
@@ -239,8 +242,6 @@ def _drawn(walk: TorchWalk, entry: Entry, tensor: str) -> Code:
 def _values(walk: TorchWalk, entry: Entry, init: Values) -> Code:
     """The numbers as a tensor that `copy_` spreads over the kernel."""
     scale = None if init.scale == 1 else factor(init.scale)
-    if scale is not None and " " in scale:
-        scale = f"({scale})"
     name: Code = walk.given_numbers(entry, init.numbers)
     return torch_tensor(name, init.axes, walk.kernel_axes(entry), scale)
 

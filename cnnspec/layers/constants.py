@@ -5,6 +5,7 @@ The same rules hold for `init: {values: …}`, whose kernels learn on from there
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from cnnspec.arrays import Constant, Given, Nested, shape_of
@@ -131,27 +132,25 @@ def torch_tensor(numbers: Code, axes: int, full: int, scale: Code | None) -> Cod
     Args:
         axes: of the numbers.
         full: axes of the weight.
-        scale: what stands before it is applied: `* 0.5`.
+        scale: what they are multiplied by; None for 1.
     """
-    from cnnspec.emit.call import Attribute, Binary, Call
+    from cnnspec.emit.call import Attribute, Binary, Call, Parenthesized
 
     tensor: Code = Call("torch.tensor", (numbers,))
     if axes == full - 1:
         tensor = Call(Attribute(tensor, "unsqueeze"), ("1",))
     elif axes > full:
         tensor = Call(Attribute(tensor, "flatten"), ("1",))
-    return tensor if scale is None else Binary("*", (tensor, scale))
+    if scale is None:
+        return tensor
+    if isinstance(scale, str) and re.fullmatch(r"1 / \d+", scale):
+        return Binary("/", (tensor, scale.removeprefix("1 / ")))
+    is_term = isinstance(scale, str) and re.fullmatch(r"-?[\w.]+", scale)
+    return Binary("*", (tensor, scale if is_term else Parenthesized(scale)))
 
 
 def _torch_scale(site: Site, scale: Value) -> Code | None:
-    from cnnspec.emit.call import Parenthesized
-    from cnnspec.expressions import Expr, Literal, Name
-
-    if not site.unless(1, scale=scale):
-        return None
-    code = site.written(scale)
-    is_term = not isinstance(scale, Expr) or isinstance(scale, Literal | Name)
-    return code if is_term else Parenthesized(code)
+    return site.written(scale) if site.unless(1, scale=scale) else None
 
 
 def keras_kernel(site: Site, layer: str, /, *args: Value, **options: Value) -> Step:

@@ -78,7 +78,7 @@ class PartialConv{rank}D(layers.Conv{rank}D):
         return ops.concatenate(drawn, axis=-2)[..., 0]
 
     def call(self, x):
-        padded = ops.pad(self.kernel, [(0, 0)] * {rank} + [(0, 1)])
+        padded = ops.pad(self.kernel, [{zeros}(0, 1)])
         kernel = ops.take(padded, self.places, axis=-1)
         x = ops.conv(x, kernel, self.strides, self.padding, None, self.dilation_rate)
         return self.activation(x + self.bias if self.use_bias else x)
@@ -142,7 +142,7 @@ def torch_partial(site: Site, /, *args: Value, **options: Value) -> Step:
 
 def keras_partial(site: Site, /, *args: Value, **options: Value) -> Step:
     name = f"PartialConv{site.rank}D"
-    source = KERAS_PARTIAL.format(rank=site.rank)
+    source = KERAS_PARTIAL.format(rank=site.rank, zeros="(0, 0), " * site.rank)
     from cnnspec.initializers import HeNormal
 
     begin = site.initializer(HeNormal({}))
