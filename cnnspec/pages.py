@@ -1,4 +1,4 @@
-"""The registries of operations enter; their reference leaves, for the docs and the terminal.
+"""The registries of operations, data sources and optimizers enter; their reference leaves, for the docs and the terminal.
 
 `python -m cnnspec.pages` prints docs/operations.md.
 """
@@ -10,10 +10,13 @@ from textwrap import fill, indent
 from typing import Any
 
 from cnnspec.containers import CONTAINERS, LISTS
+from cnnspec.datasets import SOURCES
 from cnnspec.fields import Declared, Field, PerAxis
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
+from cnnspec.optimizers import OPTIMIZERS
+from cnnspec.training import Train
 from cnnspec.wording import shown, wanted
 
 WIDTH = 80
@@ -49,7 +52,7 @@ def operations_page() -> str:
 
 
 def operation_page(name: str) -> str | None:
-    """One operation, container or distribution for a terminal; None where there is none."""
+    """One operation, container, distribution, source or optimizer; None where none is."""
     cls = _known().get(name)
     if cls is None:
         return None
@@ -63,7 +66,8 @@ def operation_page(name: str) -> str | None:
             )
         )
     if cls.fields:
-        parts.append("Fields:\n" + "\n".join(map(_entry, cls.fields.values())))
+        fields = sorted(cls.fields.values(), key=lambda field: field.name != "source")
+        parts.append("Fields:\n" + "\n".join(map(_entry, fields)))
     example = getattr(cls, "example", "")
     if example:
         parts.append("Example:\n\n" + indent(cleandoc(example), "    "))
@@ -80,13 +84,27 @@ def overview() -> str:
     return "\n".join(lines) + "\n"
 
 
+def data_page() -> str:
+    """All sources of data, a line each."""
+    width = max(map(len, SOURCES))
+    lines = [f"  {name:{width}}  {_first(cls)}" for name, cls in SOURCES.items()]
+    head = "data\n\nWhat a network is trained on: `data: {source: …}` names one of\n"
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _first(cls: type[Declared]) -> str:
+    doc: str = cls.fields["source"].doc
+    return doc
+
+
 def names() -> list[str]:
     """Everything that has a page here."""
     return list(_known())
 
 
 def _known() -> dict[str, type[Declared]]:
-    return {**OPERATIONS, **CONTAINERS, **INITIALIZERS}
+    sections: dict[str, type[Declared]] = {"train": Train, **SOURCES, **OPTIMIZERS}
+    return {**sections, **INITIALIZERS, **OPERATIONS, **CONTAINERS}
 
 
 def _summary(cls: type[Declared]) -> str:

@@ -38,7 +38,9 @@ class Train(Declared):
         "`binary_cross_entropy` where the output has one value.",
     )
     optimizer = OneOptimizer(
-        None, doc="How gradients change the weights; `adam` where none is given."
+        None,
+        doc="How gradients change the weights: `sgd`, `adam` or `adamw`; `adam` where none "
+        "is given.",
     )
     seed = Integer(
         0, most=2**32 - 1, doc="Sets the split, the first weights and the order."

@@ -162,6 +162,9 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        pairs = [f"{key}: {shown(item)}" for key, item in value.items()]
+        return f"{{{', '.join(pairs)}}}"
     return str(value)
 
 

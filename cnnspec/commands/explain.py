@@ -17,7 +17,8 @@ def explain(topic: str) -> None:
 
     `explain CS301` says what a diagnostic means, with an example; `explain conv` shows an
     operation's fields; `explain operations` lists all operations, those of installed
-    plugins last.
+    plugins last. `explain data` and `explain train` show what a spec says of its training,
+    `explain mnist` a source of data, `explain adamw` an optimizer.
     """
     click.echo(_page(topic), nl=False)
 
@@ -35,6 +36,8 @@ def _page(topic: str) -> str:
 
     if topic == "operations":
         return pages.overview() + _installed()
+    if topic == "data":
+        return pages.data_page()
     page = pages.operation_page(topic)
     if page is None and _admit(topic):
         page = pages.operation_page(topic)
