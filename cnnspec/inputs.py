@@ -9,6 +9,7 @@ from cnnspec.fields import Declared, Integer
 from cnnspec.names import check_name
 from cnnspec.shapes import MAPS, SEQUENCE, TOKENS, VECTOR, Shape
 from cnnspec.spec import InputDefinition, Variables
+from cnnspec.suggest import did_you_mean
 from cnnspec.yamltree import Mapping, Node
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ def _read(node: Node, span: Span, variables: Variables, bag: Bag) -> Shape | Non
         )
         return None
     keys = {key.text for key, _ in node.items}
-    kind = max(KINDS, key=lambda k: _likeness(k, keys))
+    exact = next((k for k in KINDS if keys == set(k.fields)), None)
+    kind = exact or max(KINDS, key=lambda k: _likeness(k, keys))
     owner = f"an input ({kind.noun})" if keys & set(kind.fields) else "an input"
     found = read_declared(kind, node, owner, span, variables, bag)
     return found.shape() if found else None
@@ -182,5 +184,7 @@ def _read(node: Node, span: Span, variables: Variables, bag: Bag) -> Shape | Non
 
 def _likeness(kind: type[InputKind], keys: set[str]) -> float:
     """How well a mapping's keys fit a kind: the nearest one explains what is wrong."""
-    fields = set(kind.fields)
-    return len(keys & fields) - 0.5 * len(fields - keys) - 0.25 * len(keys - fields)
+    missing, wrong = set(kind.fields) - keys, keys - set(kind.fields)
+    misspelt = {did_you_mean(key, missing) for key in wrong} - {None}
+    rest = len(missing) - len(misspelt)
+    return len(kind.fields) - len(missing) - 0.5 * rest - 0.25 * len(wrong)
