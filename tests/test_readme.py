@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 
 
 def fenced(language: str) -> list[str]:
@@ -28,6 +30,25 @@ def run(command: str, folder: Path) -> str:
     )
     assert not done.stderr
     return done.stdout
+
+
+def test_the_table_of_specs_has_every_spec_with_its_figures() -> None:
+    shown = re.findall(
+        r"^\| \[(\w+)\]\(specs/.*?\| ([\d,]+) \| ([\d,]+) \| (\d+) \|", README, re.M
+    )
+    facts = {
+        row["name"]: (
+            row["params"] + row.get("constants", 0),
+            row["macs"],
+            row["depth"],
+        )
+        for row in yaml.safe_load((ROOT / "tests/facts/networks.yaml").read_text())
+    }
+    found = {
+        name: tuple(int(n.replace(",", "")) for n in figures)
+        for name, *figures in shown
+    }
+    assert found == facts
 
 
 @pytest.fixture
