@@ -254,7 +254,11 @@ def test_split_takes_the_sizes_of_its_parts() -> None:
             "`sizes` does not have one number for each part",
         ),
         ("into: [a, a]", "CS216", "two layers are named `a`"),
-        ("into: [a, input]", "CS112", "`input` can't name a part: it is a word of Python"),
+        (
+            "into: [a, input]",
+            "CS112",
+            "`input` can't name a part: it is a word of Python",
+        ),
         ("into: [a, Left]", "CS111", "this is no name for a part"),
         ("into: [a]", "CS107", "`into` of `split` must be a list of 2 texts or more"),
         ("into: [a, $b]", "CS107", "`into` takes names of layers, not expressions"),

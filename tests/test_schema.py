@@ -147,9 +147,7 @@ def test_a_wrong_item_of_a_list_is_underlined_alone(
 
 MISPLACED = "`{}` belongs beside `window`, not in it"
 BESIDE = "write it under `window`, as far to the left:\n- window: {…}\n  name: stem"
-ALL = (
-    "`window` takes filters, kernel, padding, bias, rounding, rate, factor, label, with, into, sizes, numbers, weights, connections, memory"
-)
+ALL = "`window` takes filters, kernel, padding, bias, rounding, rate, factor, label, with, into, sizes, numbers, weights, connections, memory"
 FILTERS = "`filters`: Number of filters K"
 MAPPING = "`window` takes a mapping of fields"
 UNKNOWN = "unknown field `{}` of `window`"
