@@ -42,6 +42,8 @@ NAMES = {
     "spec.yaml",
     "train.py",
 }
+OF_TRAINING = {"data.py", "predict.py", "train.py"}
+UNTRAINED = {"edge_filters", "x_or_o_filters"}  # their outputs are maps
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -144,7 +146,8 @@ def test_ruff_finds_nothing_in_any_program(tmp_path: Path) -> None:
             continue
         for target in TARGETS:
             files = program_files(checked, target, {})
-            assert set(files) == NAMES
+            trains = name not in UNTRAINED
+            assert set(files) == (NAMES if trains else NAMES - OF_TRAINING), name
             place = tmp_path / f"{name}-{target}"
             place.mkdir()
             for file, content in files.items():
