@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import importlib.util
 import io
+import json
 import os
 import pickle
 import re
@@ -16,9 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnspec.compile import check_source
 from cnnspec.datasets import SOURCES
 from cnnspec.fields import Declared
 from cnnspec.optimizers import OPTIMIZERS
+from cnnspec.source import SourceFile
 from cnnspec.training import Train
 from tests import datafiles
 from tests.programs import (
@@ -26,11 +30,13 @@ from tests.programs import (
     Job,
     build,
     command,
+    files_of,
     finish,
     metrics,
     run,
     spec_file,
 )
+from tests.test_build import HOSTILE
 
 NO_PICTURE = (
     "from matplotlib.figure import Figure; "
@@ -490,6 +496,23 @@ def test_tables_of_images_are_read_as_they_say(
     assert classes == ["a", "b"]
 
 
+@pytest.mark.parametrize("words", HOSTILE)
+def test_names_of_classes_enter_a_program_as_literals(words: str) -> None:
+    more = f", path: {json.dumps(words)}, classes: [{json.dumps(words)}, plain]"
+    text = spec("csv", 1, 9, 2, more)
+    if check_source(SourceFile("spec.yaml", text), {}).has_errors:
+        assert "\r" in words  # refused when the spec is read
+        return
+    for target in TARGETS:
+        names: dict[str, object] = {}
+        tree = ast.parse(files_of(text, target)["data.py"])
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) != "CACHE":
+                names[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+        assert names["PATH"] == words
+        assert names["NAMES"] == (words, "plain")
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_tables_of_images_train(target: str, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
@@ -534,6 +557,10 @@ FAULTY_TABLES = {
     "twice.csv": (b"path,label,label\n1.png,a,b\n", "its header has no column label"),
     "short.csv": (b"path,label\n0.png,a\n1.png\n", "line 3 has not 2 values"),
     "wide.csv": (b"path,label\n0.png,a,b\n", "line 2 has not 2 values"),
+    "blank.csv": (
+        b"path,label\n0.png,a\n1.png, \n",
+        "line 3 has an empty path or label",
+    ),
     "bytes.csv": (b"path,label\n\xff.png,a\n", "'utf-8' codec can't decode"),
     "quote.csv": (b'path,label\n"a/0.png,x\n', "line 2 has not 2 values"),
     "long.csv": (b"path,label\n" + b"a" * 200_000, "field larger than field limit"),
