@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
@@ -26,7 +27,7 @@ from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.walk import Walk
-    from cnnspec.graph import Node, Occurrence
+    from cnnspec.graph import Graph, Node, Occurrence
     from cnnspec.initializers import Initializer
     from cnnspec.source import Span
     from cnnspec.spec import Entry
@@ -227,12 +228,7 @@ class Site:
 
     def given_anywhere(self, op: str, field: str) -> bool:
         """Whether any such layer of the network has the field: a helper must know of it."""
-        return any(
-            node.layer is not None
-            and node.layer.op == op
-            and field in getattr(node.entry, "given", ())
-            for node in self._walk.graph.layers
-        )
+        return (op, field) in _given_fields(self._walk.graph)
 
     def call(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function(x, args, options)`; several inputs come one after the other."""
@@ -286,6 +282,17 @@ class Site:
             *(spell(value) for value in args),
             *(Keyword(name, spell(value)) for name, value in options.items()),
         )
+
+
+@lru_cache(maxsize=1)
+def _given_fields(graph: Graph) -> frozenset[tuple[str, str]]:
+    """Operations with the fields that some entry of theirs gives."""
+    return frozenset(
+        (node.layer.op, field)
+        for node in graph.layers
+        if node.layer is not None
+        for field in getattr(node.entry, "given", ())
+    )
 
 
 def _is(value: Value, default: Any) -> bool:
