@@ -145,10 +145,12 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
 
 def _refuse_inner(source: Source, frozen: list[str]) -> None:
     """Refuses a layer frozen inside a reused block: a model's loop does not see into it."""
-    for node in source.graph.layers:
-        use = node.scope.use
-        inside = [path for path in frozen if path.startswith(node.scope.path)]
-        if use is not None and use.reuses and inside:
+    reused = {node.scope.path: node.scope.use for node in source.graph.layers}
+    for scope, use in reused.items():
+        if use is None or not use.reuses:
+            continue
+        inside = [path for path in frozen if path.startswith(scope)]
+        if inside:
             fault = Inexpressible(
                 "CS501",
                 f"`{inside[0]}` is frozen in a block that is reused, and Keras source has "
