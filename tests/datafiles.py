@@ -1,4 +1,7 @@
-"""Images and labels enter; the files of well-known data sets leave, as others write them."""
+"""Images and labels enter; the files of well-known data sets leave, as others write them.
+
+Nothing here needs cnnspec: programs under test use it, too.
+"""
 
 from __future__ import annotations
 

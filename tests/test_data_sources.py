@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-import ast
 import gzip
-import importlib.util
 import io
-import json
 import os
 import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnnspec.compile import check_source
-from cnnspec.datasets import SOURCES
-from cnnspec.fields import Declared
-from cnnspec.optimizers import OPTIMIZERS
-from cnnspec.source import SourceFile
-from cnnspec.training import Train
 from tests import datafiles
 from tests.programs import (
     TARGETS,
     Job,
     build,
-    command,
-    files_of,
     finish,
     metrics,
     run,
-    spec_file,
 )
-from tests.test_build import HOSTILE
+from tests.tiny import KERAS_HOME, NO_PICTURE, module, refuses, spec
 
-NO_PICTURE = (
-    "from matplotlib.figure import Figure; "
-    "Figure.savefig = lambda figure, path, **k: path.touch()"
-)
 SIZES = {"mnist": 28, "fashion_mnist": 28, "cifar10": 32, "cifar100": 32}
-KERAS_HOME = "import os; os.environ['KERAS_HOME'] = 'keras'\n"
 
 
-def spec(source: str, channels: int, height: int, units: int, more: str = "") -> str:
-    return (
-        f"cnnspec: 1\nname: tiny\ninput: {{channels: {channels}, height: {height}, "
-        f"width: {height}}}\nlayers:\n"
-        "  - conv: {filters: 4, kernel: 3, stride: 2, activation: relu}\n  - flatten\n"
-        f"  - dense: {{units: {units}}}\ndata: {{source: {source}, batch_size: 8{more}}}\n"
-        "train: {epochs: 1}\n"
-    )
-
-
-def module(program: Path) -> ModuleType:
-    """A program's data.py, which imports no framework."""
-    made = importlib.util.spec_from_file_location("data", program / "data.py")
-    assert made is not None and made.loader is not None
-    found = importlib.util.module_from_spec(made)
-    made.loader.exec_module(found)
-    return found
-
-
-def grey_parts(folder: Path) -> datafiles.Parts:
-    parts = datafiles.grey(0)
-    datafiles.write_idx(folder, parts)
-    return parts
-
-
-Places = dict[str, tuple[str, Callable[[Path], object]]]
-GREY, TEN, HUNDRED = (
-    datafiles.grey(0),
-    datafiles.colour(1, 10),
-    datafiles.colour(2, 100),
-)
+GREY, TEN = datafiles.grey(0), datafiles.colour(1, 10)
+HUNDRED = datafiles.colour(2, 100)
 # Where files may be, below the folder of the test: what is read, and what writes it.
-PLACES: Places = {
+PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "as torchvision has MNIST": (
         "mnist",
         lambda at: datafiles.write_idx(at / "data/MNIST/raw", GREY),
@@ -357,11 +310,11 @@ FAULTY_NPZ = {
 def test_a_faulty_file_of_mnist_is_named_with_its_fault(tmp_path: Path) -> None:
     expected = {}
     for name, (file, content, message) in FAULTY_IDX.items():
-        grey_parts(tmp_path / name)
+        datafiles.write_idx(tmp_path / name, GREY)
         (tmp_path / name / file).write_bytes(content)
         expected[name] = f"{name}.*: {message}"
     for name, (content, message) in FAULTY_GZIP.items():
-        grey_parts(tmp_path / name)
+        datafiles.write_idx(tmp_path / name, GREY)
         (tmp_path / name / IMAGES).rename(tmp_path / name / "old")
         (tmp_path / name / f"{IMAGES}.gz").write_bytes(content)
         expected[name] = f"{name}/{IMAGES}.gz: .*({message})"
@@ -373,19 +326,12 @@ def test_a_faulty_file_of_mnist_is_named_with_its_fault(tmp_path: Path) -> None:
         else:
             np.savez(path, **made)
         expected[name] = f"{name}/mnist.npz: .*{message}"
-    grey_parts(tmp_path / "three")
+    datafiles.write_idx(tmp_path / "three", GREY)
     (tmp_path / "three" / LABELS).unlink()
     expected["three"] = f"MNIST is not there: {LABELS} should be in .*three$"
     text = spec("mnist", 1, 28, 10, ", download: false")
     program = build(text, "pytorch", tmp_path / "program")
-    _refuses(program, expected, tmp_path)
-
-
-def _refuses(program: Path, expected: dict[str, str], cwd: Path) -> None:
-    """Each folder or file gives one line that matches, no traceback."""
-    jobs = [Job(program, "data.py", ("--data", name), KERAS_HOME) for name in expected]
-    for name, outcome in zip(expected, run(jobs, cwd), strict=True):
-        assert re.match(f"error: {expected[name]}", str(outcome.status)), outcome
+    refuses(program, expected, tmp_path)
 
 
 class Evil:
@@ -434,285 +380,8 @@ def test_a_faulty_pickle_of_cifar_is_named_and_runs_nothing(tmp_path: Path) -> N
     expected["names"] = "names/batches.meta: `label_names` is no list of 10 names"
     text = spec("cifar10", 3, 32, 10, ", download: false")
     program = build(text, "keras", tmp_path / "program")
-    _refuses(program, expected, tmp_path)
+    refuses(program, expected, tmp_path)
     assert not (tmp_path / "touched").exists()
-
-
-def write_photos(folder: Path, count: int = 12) -> None:
-    """Grey squares, brighter by number."""
-    folder.mkdir()
-    for number in range(count):
-        pixels = np.full((18, 14), 20 * number, np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-
-
-def table(cells: list[list[object]], header: str = "path,label") -> bytes:
-    return "\n".join([header, *(",".join(map(str, row)) for row in cells)]).encode()
-
-
-def test_tables_of_images_are_read_as_they_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_photos(tmp_path / "photos")
-    words = [[f"photos/{n}.png", ("dog", "cat", "ant")[n % 3]] for n in range(12)]
-    numbers = [[f"photos/{n}.png", n % 11] for n in range(12)]
-    sides = [
-        [n % 2, f"photos/{n}.png", ["train", "validation"][n > 8]] for n in range(12)
-    ]
-    values = [[f"photos/{n}.png", f"{n / 10} {-n}"] for n in range(12)]
-    absolute = [[tmp_path / f"photos/{n}.png", "ab"[n % 2]] for n in range(12)]
-    Path("words.csv").write_bytes(b"\xef\xbb\xbf" + table(words))  # as Excel writes it
-    Path("numbers.csv").write_bytes(table(numbers))
-    Path("sides.csv").write_bytes(table(sides, "label, path, split"))
-    Path("values.csv").write_bytes(table(values))
-    Path("absolute.csv").write_bytes(table(absolute))
-
-    def load(
-        file: str, units: int, more: str = "", loss: str = ""
-    ) -> tuple[object, ...]:
-        text = spec("csv", 1, 9, units, f", path: {file}.csv{more}")
-        text = text.replace("epochs: 1", f"epochs: 1{loss}")
-        place = tmp_path / f"{file}{len(more)}"
-        data = module(build(text, "pytorch", place)).load(f"{file}.csv", 0)
-        assert data.x.shape == (12, 9, 9, 1)
-        assert data.x[:, 4, 4, 0].tolist() == [20 * n for n in range(12)]
-        return data.classes, data.y.tolist(), data.train.tolist(), len(data.validation)
-
-    classes, labels, _, held_out = load("words", 3)
-    assert (classes, labels, held_out) == (["ant", "cat", "dog"], [2, 1, 0] * 4, 2)
-    classes, labels, *_ = load("words", 3, ", classes: [dog, cat, ant]")
-    assert (classes, labels) == (["dog", "cat", "ant"], [0, 1, 2] * 4)
-    classes, labels, *_ = load("numbers", 11)
-    assert classes == [str(n) for n in range(11)]
-    assert labels == [n % 11 for n in range(12)]
-    classes, labels, train, held_out = load("sides", 1)
-    assert (classes, labels) == (["0", "1"], [0, 1] * 6)
-    assert (train, held_out) == (list(range(9)), 3)
-    classes, labels, *_ = load("values", 2, loss=", loss: mean_squared_error")
-    assert classes == ["0", "1"]
-    np.testing.assert_allclose(labels, [[n / 10, -n] for n in range(12)], rtol=1e-6)
-    classes, *_ = load("absolute", 2)
-    assert classes == ["a", "b"]
-
-
-@pytest.mark.parametrize("words", HOSTILE)
-def test_names_of_classes_enter_a_program_as_literals(words: str) -> None:
-    more = f", path: {json.dumps(words)}, classes: [{json.dumps(words)}, plain]"
-    text = spec("csv", 1, 9, 2, more)
-    if check_source(SourceFile("spec.yaml", text), {}).has_errors:
-        assert "\r" in words  # refused when the spec is read
-        return
-    for target in TARGETS:
-        names: dict[str, object] = {}
-        tree = ast.parse(files_of(text, target)["data.py"])
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) != "CACHE":
-                names[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
-        assert names["PATH"] == words
-        assert names["NAMES"] == (words, "plain")
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_tables_of_images_train(target: str, tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos")
-    files = [f"photos/{n}.png" for n in range(12)]
-    sides = [[f, ["dark", "light"][n > 5], "train"] for n, f in enumerate(files)]
-    sides += [[f, ["dark", "light"][n > 5], "validation"] for n, f in enumerate(files)]
-    values = [[f, n / 12, "train"] for n, f in enumerate(files)]
-    values += [[f, n / 12, "validation"] for n, f in enumerate(files)]
-    (tmp_path / "sides.csv").write_bytes(table(sides, "path,label,split"))
-    (tmp_path / "values.csv").write_bytes(table(values, "path,label,split"))
-    more = "train: {epochs: 60, loss: LOSS, optimizer: {adam: {learning_rate: 0.02}}}"
-    texts = {
-        "sides": spec("csv", 3, 8, 2, ", path: sides.csv, classes: [light, dark]"),
-        "single": spec("csv", 1, 8, 1, ", path: sides.csv, fit: stretch"),
-        "values": spec("csv", 1, 8, 1, ", path: values.csv"),
-    }
-    losses = ("cross_entropy", "binary_cross_entropy", "mean_squared_error")
-    jobs = []
-    for (name, text), loss in zip(texts.items(), losses, strict=True):
-        text = text.replace("train: {epochs: 1}", more.replace("LOSS", loss))
-        program = build(text, target, tmp_path / name)
-        jobs.append(Job(program, "train.py", before=NO_PICTURE))
-        jobs.append(Job(program, "predict.py", ("photos/11.png",)))
-        jobs.append(Job(program, "data.py", ("--sample", f"{name}.png")))
-    printed = finish(jobs, tmp_path)
-    assert printed[0].startswith("data: images in sides.csv\n")
-    assert "12 training and 12 validation samples" in printed[0]
-    assert metrics(tmp_path / "sides/run")[-1]["val_accuracy"] > 0.9
-    assert printed[1].split()[2] == printed[4].split()[2] == "light"
-    assert printed[2] == "sides.png: class dark\n"
-    assert metrics(tmp_path / "single/run")[-1]["val_accuracy"] > 0.9
-    assert metrics(tmp_path / "values/run")[-1]["val_mean_absolute_error"] < 0.1
-    assert abs(float(printed[7].split()[1]) - 11 / 12) < 0.25
-    assert printed[8] == "values.png: [0.]\n"
-
-
-FAULTY_TABLES = {
-    "none.csv": (None, "is not there: name another with --data"),
-    "empty.csv": (b"", "its header has no column path"),
-    "rows.csv": (b"path,label\n", "has no rows"),
-    "semicolons.csv": (b"path;label\n1.png;a\n", "no column path, but path;label"),
-    "twice.csv": (b"path,label,label\n1.png,a,b\n", "its header has no column label"),
-    "short.csv": (b"path,label\n0.png,a\n1.png\n", "line 3 has not 2 values"),
-    "wide.csv": (b"path,label\n0.png,a,b\n", "line 2 has not 2 values"),
-    "blank.csv": (
-        b"path,label\n0.png,a\n1.png, \n",
-        "line 3 has an empty path or label",
-    ),
-    "bytes.csv": (b"path,label\n\xff.png,a\n", "'utf-8' codec can't decode"),
-    "quote.csv": (b'path,label\n"a/0.png,x\n', "line 2 has not 2 values"),
-    "long.csv": (b"path,label\n" + b"a" * 200_000, "field larger than field limit"),
-    "classes.csv": (
-        b"path,label\na/0.png,x\na/1.png,y\na/2.png,z\n",
-        "has 3 classes, the model 2: x, y, z\nend the network with `units: 3`",
-    ),
-    "split.csv": (
-        b"path,label,split\na/0.png,x,train\na/1.png,y,test\n",
-        "line 3 has split 'test', not train or validation",
-    ),
-    "some.csv": (
-        b"path,label,split\na/0.png,x,train\na/1.png,y,\n",
-        "line 3 has split ''",
-    ),
-    "one.csv": (
-        b"path,label,split\na/0.png,x,train\na/1.png,y,train\n",
-        "split must be train of some rows and validation of others",
-    ),
-    "missing.csv": (
-        b"path,label\na/0.png,x\na/77.png,y\nb.png,y\n",
-        "2 of its images are not there:\n  a/77.png\n  b.png$",
-    ),
-    "few.csv": (b"path,label\na/0.png,x\na/1.png,y\n", "2 samples are too few"),
-}
-
-
-def test_a_table_that_does_not_fit_is_named_with_its_fault(tmp_path: Path) -> None:
-    write_photos(tmp_path / "a")
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    expected = {}
-    for name, (content, message) in FAULTY_TABLES.items():
-        if content is not None:
-            (tmp_path / name).write_bytes(content)
-        start = "" if name == "few.csv" else f"{name}: "
-        expected[name] = f"{start}.*({message})"
-    broken = b"path,label\na/0.png,x\nbroken.png,y\na/1.png,x\na/2.png,y\na/3.png,x\n"
-    (tmp_path / "broken.csv").write_bytes(broken)
-    expected["broken.csv"] = "1 of 5 images are unusable:\n  broken.png: "
-    text = spec("csv", 1, 9, 2, ", path: none.csv")
-    _refuses(build(text, "pytorch", tmp_path / "program"), expected, tmp_path)
-
-    numbers = {
-        "word.csv": (
-            b"path,label\na/0.png,1 x\n",
-            "line 2 has label '1 x', not 2 finite",
-        ),
-        "count.csv": (b"path,label\na/0.png,1\n", "line 2 has label '1', not 2 finite"),
-        "nan.csv": (b"path,label\na/0.png,1 nan\n", "line 2 has label '1 nan'"),
-    }
-    for name, (content, _) in numbers.items():
-        (tmp_path / name).write_bytes(content)
-    text = text.replace("epochs: 1", "epochs: 1, loss: mean_squared_error")
-    expected = {name: f"{name}: {message}" for name, (_, message) in numbers.items()}
-    _refuses(build(text, "keras", tmp_path / "numbers"), expected, tmp_path)
-
-    text = spec("csv", 1, 9, 2, ", path: none.csv, classes: [x, z]")
-    listed = {"classes.csv": "classes.csv: line 3 has label 'y', not of x, z"}
-    _refuses(build(text, "keras", tmp_path / "listed"), listed, tmp_path)
-
-
-def test_letters_are_drawn_alike_in_both_programs_and_no_two_are_equal(
-    tmp_path: Path,
-) -> None:
-    text = spec("x_or_o", 1, 9, 2)
-    programs = [build(text, target, tmp_path / target) for target in TARGETS]
-    first, second = (program / "data.py" for program in programs)
-    assert first.read_bytes() == second.read_bytes()
-    drawn = module(programs[0])
-    data, again, other = (drawn.load(seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(data.x, again.x)
-    assert (data.x != other.x).any()
-    assert data.x.shape == (3000, 9, 9, 1)
-    assert (len(data.train), len(data.validation)) == (2000, 1000)
-    assert set(data.train) | set(data.validation) == set(range(3000))
-    assert len(np.unique(data.x, axis=0)) == 3000
-    assert np.bincount(data.y).tolist() == [1500, 1500]
-    assert data.classes == ["x", "o"]
-    values = (data.x / 255 - drawn.MEAN) / drawn.STD
-    assert values.min() == -1 and values.max() == 1
-    assert 0.5 < (values == -1).mean() < 0.8
-    # A letter stays one: X has ink at its centre of mass, O has none.
-    rows, columns = np.mgrid[:9, :9]
-    for image, label in zip(values[:200, ..., 0] + 1, data.y[:200], strict=True):
-        row, column = (
-            round((image * axis).sum() / image.sum()) for axis in (rows, columns)
-        )
-        centre = image[row, column]
-        assert (centre > 0.9) if label == 0 else (centre < 1.6)
-
-
-def test_an_undistorted_cross_is_the_lectures(tmp_path: Path) -> None:
-    drawn = module(build(spec("x_or_o", 1, 9, 2), "pytorch", tmp_path / "program"))
-    expected = np.zeros((9, 9), bool)
-    for place in range(1, 8):
-        expected[place, place] = expected[place, 8 - place] = True
-    cross = drawn.paint(drawn.cross())[..., 0]
-    np.testing.assert_array_equal(cross > 127, expected)
-    assert (cross[expected] == 255).all()
-    ring = drawn.paint(drawn.ring())[..., 0]
-    np.testing.assert_array_equal(ring, ring[::-1])
-    np.testing.assert_array_equal(ring, ring.T)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_letters_of_any_size_and_colour_train(target: str, tmp_path: Path) -> None:
-    text = spec("x_or_o", 3, 20, 1, ", samples: 300, unseen: 60").replace(
-        "width: 20", "width: 16"
-    )
-    text = text.replace("epochs: 1", "epochs: 8")
-    program = build(text, target, tmp_path / "program")
-    jobs = [
-        Job(program, "train.py", before=NO_PICTURE),
-        Job(program, "data.py", ("--sample", "x.png", "--seed", "4")),
-        Job(program, "predict.py", ("x.png",)),
-    ]
-    trained, sample, predicted = finish(jobs, tmp_path)
-    assert trained.startswith("data: drawn letters X and O\n")
-    assert "300 training and 60 validation samples" in trained
-    assert metrics(program / "run")[-1]["val_accuracy"] > 0.8
-    assert sample == "x.png: class x\n"
-    assert {line.split()[1] for line in predicted.splitlines()[1:]} == {"x", "o"}
-    with Image.open(tmp_path / "x.png") as image:
-        assert (image.mode, image.size) == ("RGB", (16, 20))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_the_lectures_network_tells_unseen_letters_apart(
-    target: str, tmp_path: Path
-) -> None:
-    text = spec_file("x_or_o").read_text()
-    program = build(text, target, tmp_path / "program")
-    jobs = [
-        Job(program, "train.py", ("--seed", str(n), "--output", f"run{n}"), NO_PICTURE)
-        for n in range(3)
-    ]
-    for printed in finish(jobs, tmp_path):
-        assert "2000 training and 1000 validation samples" in printed
-    last = [metrics(tmp_path / f"run{n}")[-1]["val_accuracy"] for n in range(3)]
-    assert sum(last) / 3 >= 0.99
-    assert min(last) >= 0.985
-
-
-@pytest.mark.parametrize("name", [*SOURCES, *OPTIMIZERS, "train"])
-def test_explain_shows_every_key_of_data_and_training(name: str) -> None:
-    status, page = command("explain", name)
-    assert status == 0
-    known: dict[str, type[Declared]] = {**SOURCES, **OPTIMIZERS, "train": Train}
-    shown = re.findall(r"^  (\w+)$", page, re.M)
-    assert sorted(shown) == sorted(known[name].fields)
-    status, listed = command("explain", "data")
-    assert name in listed or name not in SOURCES
 
 
 def test_a_pickle_of_python_2_is_written_as_such() -> None:

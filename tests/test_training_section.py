@@ -17,7 +17,7 @@ from cnnspec.fields import Declared, Refused
 from cnnspec.optimizers import OPTIMIZERS
 from cnnspec.source import SourceFile
 from cnnspec.training import Train, Training, loss_of, read_training
-from tests.programs import ROOT, spec_file
+from tests.programs import ROOT, command, spec_file
 
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 HEAD = (
@@ -228,3 +228,13 @@ def test_shipped_resnet18_normalises_as_imagenet_does() -> None:
             "weight_decay": 1e-4,
         },
     )
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_explain_shows_every_key_of_data_and_training(name: str) -> None:
+    status, page = command("explain", name)
+    assert status == 0
+    shown = re.findall(r"^  (\w+)$", page, re.M)
+    assert sorted(shown) == sorted(CLASSES[name].fields)
+    status, listed = command("explain", "data")
+    assert name in listed or name not in SOURCES
