@@ -23,11 +23,11 @@ def constant(layer, weight):
 '''
 KERAS_CONSTANT = '''\
 class Constant{name}({base}):
-    """A layer whose kernel never learns."""
+    """A layer whose kernel never learns, not even if all layers are made trainable."""
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.kernel.trainable = False
+    def add_weight(self, *args, name, trainable=True, **options):
+        learns = trainable and name != "kernel"
+        return super().add_weight(*args, name=name, trainable=learns, **options)
 '''
 KERAS_GIVEN = '''\
 def given(numbers, scale=1):

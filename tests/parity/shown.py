@@ -47,6 +47,8 @@ def keras(module, facts, x):
 
     keras.utils.set_random_seed(SEED)
     model = getattr(module, facts["function"])()
+    model.trainable = False
+    model.trainable = True  # what is constant stays so
     weights, learned = {}, []
     for layer in model.layers:
         for weight in layer.weights:
