@@ -37,5 +37,5 @@ def excerpts(example: str, given: str) -> dict[str, str]:
             found[target] = f"# {fault.message}"
             continue
         parts = source.rstrip().split("\n\n\n")[1:]  # after header and imports
-        found[target] = "\n\n".join(p for p in parts if not _COMMON.match(p))
+        found[target] = "\n\n\n".join(p for p in parts if not _COMMON.match(p))
     return found

@@ -80,7 +80,8 @@ class GlobalMaxPool(GlobalPool):
 class AdaptivePool(Layer):
     """What adaptive average and max pooling share."""
 
-    versions: ClassVar[dict[str, str]] = {"keras": "3.13"}  # the first with these layers
+    # The first version with these layers:
+    versions: ClassVar[dict[str, str]] = {"keras": "3.13"}
     torch_function: ClassVar[str]
     keras_layer: ClassVar[str]
     __slots__ = ()
