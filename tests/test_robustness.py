@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cnnspec.compile import Checked, check_source
 from cnnspec.diagnostics import Bag
+from cnnspec.fields import EDGES
 from cnnspec.layers import OPERATIONS
 from cnnspec.render import render_concise, render_text
 from cnnspec.report import spec_json, table
@@ -70,14 +71,16 @@ def operations(draw: st.DrawFn) -> str:
     name = draw(
         st.sampled_from(
             sorted(
-                set(OPERATIONS) - {"add", "multiply", "average", "maximum", "concat"}
+                set(OPERATIONS)
+                - {"add", "subtract", "multiply", "average", "maximum", "concat"}
+                - {"split"}  # its parts must be read
             )
         )
     )
     fields = {
         field.name: draw(st.sampled_from(field.samples()))
         for field in OPERATIONS[name].fields.values()
-        if field.required or draw(st.booleans())
+        if not isinstance(field, EDGES) and (field.required or draw(st.booleans()))
     }
     inner = ", ".join(
         f"{key}: {str(value).lower() if isinstance(value, bool) else value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnspec.emit import channels
 from cnnspec.emit.call import Call, Code, Keyword, List, Tuple, signature
 from cnnspec.emit.flow import Flow
+from cnnspec.emit.keras_names import reserved
 from cnnspec.emit.keras_walk import WRAPPED, KerasWalk
 from cnnspec.emit.model import (
     Source,
@@ -19,9 +20,10 @@ from cnnspec.emit.model import (
 )
 from cnnspec.emit.quote import literal
 from cnnspec.emit.site import Inexpressible
-from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
+from cnnspec.emit.statements import INDENT, Assign, For, If, Raw, Statement, write
 from cnnspec.expressions import Literal
 from cnnspec.shapes import MAPS, TOKENS, Shape
+from cnnspec.spec import Spec, entries_of
 
 HE_NORMAL = '''\
 def he_normal():
@@ -48,6 +50,7 @@ def write_model(source: Source) -> str:
             outside=frozenset(functions),
             constants=numbers,
         )
+        walk.calls_functions = any(other.calls_functions for other in walks)
         walks.append(walk)
         write_one = _model if definition.block is None else _block
         written.append(write_one(source, walk))
@@ -119,6 +122,8 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
     flow = walk.close(flow, "x")
     statements += walk.statements
     outputs = outputs_code(source, walk, flow, served_only=False)
+    if walk.calls_functions:
+        statements[:0] = _reserve(spec)
     if source.heads_in_training:
         statements.append(Assign("outputs", outputs_code(source, walk, flow, True)))
         statements.append(If("training", [Assign("outputs", outputs)]))
@@ -141,6 +146,17 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
         statements.append(Assign("return", model))
     arguments = ["training=False"] if source.heads_in_training else []
     return [*signature(spec.name, arguments, 0), *write(statements, INDENT)]
+
+
+def _reserve(spec: Spec) -> list[Statement]:
+    """Uses up the names of functions that are layers' names here."""
+    names = reserved(entry.name for entry in entries_of(spec.layers))
+    if not names:
+        return []
+    return [
+        Raw(("# Layers' names, which Keras must not give to functions:",)),
+        For("name", literal(tuple(names)), [Raw(("keras.backend.get_uid(name)",))]),
+    ]
 
 
 def _refuse_inner(source: Source, frozen: list[str]) -> None:

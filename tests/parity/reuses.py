@@ -126,4 +126,26 @@ layers:
   - multiply: {with: [right]}
 outputs: [multiply, right]
 """,
+    "layers_named_as_functions": IMAGE
+    + """
+blocks:
+  squash:
+    layers:
+      - scaled_tanh
+layers:
+  - scaled_tanh
+  - tanh
+  - split: {into: [left, right], sizes: [1, 2]}
+    name: cut
+  - conv: {filters: 2, kernel: 1}
+    name: split
+  - multiply: {with: [right]}
+  - conv: {filters: 2, kernel: 1}
+    name: tanh_1
+  - squash
+  - local_response_norm: {size: 2}
+  - conv: {filters: 2, kernel: 1}
+    name: pad
+  - max_pool: {kernel: 3, padding: [1, 0, 0, 1], stride: 1}
+""",
 }

@@ -1,0 +1,36 @@
+"""Names that Keras gives to functions never meet those of layers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from cnnspec.emit.keras_names import FUNCTIONS, reserved
+
+# In a process of its own: TensorFlow and PyTorch do not live together well.
+LIST = """
+import importlib, os, pkgutil
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+from keras.src import ops
+from keras.src.ops.operation import Operation
+from keras.src.utils.naming import to_snake_case
+for found in pkgutil.iter_modules(ops.__path__):
+    if not found.name.endswith("_test"):
+        module = importlib.import_module(f"keras.src.ops.{found.name}")
+        for cls in vars(module).values():
+            if isinstance(cls, type) and issubclass(cls, Operation):
+                if cls.__module__ == module.__name__:
+                    print(to_snake_case(cls.__name__))
+"""
+
+
+def test_every_function_of_keras_is_known_by_its_name() -> None:
+    run = subprocess.run([sys.executable, "-c", LIST], capture_output=True, text=True)
+    found = set(run.stdout.split())
+    assert len(found) > 200
+    assert found <= FUNCTIONS
+
+
+def test_a_numbered_name_uses_up_all_names_before_it() -> None:
+    assert reserved(["tanh", "conv1", "pad_2", "stem"]) == ["tanh", "pad", "pad", "pad"]
