@@ -47,8 +47,8 @@ def draw_all(seed: str, share: float = 1, ops: Collection[str] = OPERATIONS) -> 
         source, count = random.Random(f"{seed} {op}"), Count()
         extra = PER_FIELD * len(cls.fields)
         own = share if extra else share * WITHOUT_FIELDS
-        blocks = [False] * int(share * (PLAIN + extra)) + [True] * int(
-            share * (IN_BLOCK + extra)
+        blocks = [False] * int(own * (PLAIN + extra)) + [True] * int(
+            own * (IN_BLOCK + extra)
         )
         batch.drawn[op] = [draw(op, source, block, count) for block in blocks]
         batch.counts[op] = count
