@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from cnnspec.emit.keras_names import FUNCTIONS, reserved
+from cnnspec.emit.keras_names import FUNCTIONS, OPERATORS, functions_of, reserved
 
 # In a process of its own: TensorFlow and PyTorch do not live together well.
 LIST = """
@@ -30,7 +30,17 @@ def test_every_function_of_keras_is_known_by_its_name() -> None:
     found = set(run.stdout.split())
     assert len(found) > 200
     assert found <= FUNCTIONS
+    assert found >= OPERATORS
+
+
+def test_functions_are_those_that_are_called_and_those_in_helpers() -> None:
+    assert functions_of({"ops.pad", "_own"}, []) == {"pad"}
+    assert functions_of([], ["def _own(x):\n    return ops.tanh(x) * 2"]) == {
+        "tanh",
+        *OPERATORS,
+    }
 
 
 def test_a_numbered_name_uses_up_all_names_before_it() -> None:
-    assert reserved(["tanh", "conv1", "pad_2", "stem"]) == ["tanh", "pad", "pad", "pad"]
+    layers = ["tanh", "conv1", "pad_2", "relu", "stem"]
+    assert reserved(layers, {"tanh", "pad"}) == ["tanh", "pad", "pad", "pad"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnspec.emit import channels
 from cnnspec.emit.call import Call, Code, Keyword, List, Tuple, signature
 from cnnspec.emit.flow import Flow
-from cnnspec.emit.keras_names import reserved
+from cnnspec.emit.keras_names import functions_of, reserved
 from cnnspec.emit.keras_walk import WRAPPED, KerasWalk
 from cnnspec.emit.model import (
     Source,
@@ -50,10 +50,11 @@ def write_model(source: Source) -> str:
             outside=frozenset(functions),
             constants=numbers,
         )
-        walk.calls_functions = any(other.calls_functions for other in walks)
         walks.append(walk)
         write_one = _model if definition.block is None else _block
         written.append(write_one(source, walk))
+    reserve = _reserve(source.spec, walks)
+    written[-1][1:1] = write(reserve, INDENT)
     wrappers = {name for walk in walks for name in walk.wrappers}
     body = [HE_NORMAL.split("\n")] if wrappers else []
     body += [WRAPPER.format(layer=n).split("\n") for n in WRAPPED if n in wrappers]
@@ -122,8 +123,6 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
     flow = walk.close(flow, "x")
     statements += walk.statements
     outputs = outputs_code(source, walk, flow, served_only=False)
-    if walk.calls_functions:
-        statements[:0] = _reserve(spec)
     if source.heads_in_training:
         statements.append(Assign("outputs", outputs_code(source, walk, flow, True)))
         statements.append(If("training", [Assign("outputs", outputs)]))
@@ -148,9 +147,12 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
     return [*signature(spec.name, arguments, 0), *write(statements, INDENT)]
 
 
-def _reserve(spec: Spec) -> list[Statement]:
+def _reserve(spec: Spec, walks: list[KerasWalk]) -> list[Statement]:
     """Uses up the names of functions that are layers' names here."""
-    names = reserved(entry.name for entry in entries_of(spec.layers))
+    functions = {name for walk in walks for name in walk.functions}
+    helpers = [text for walk in walks for text in walk.helpers.values()]
+    layers = [entry.name for entry in entries_of(spec.layers)]
+    names = reserved(layers, functions_of(functions, helpers))
     if not names:
         return []
     return [

@@ -233,24 +233,22 @@ class Site:
     def call(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function(x, args, options)`; several inputs come one after the other."""
         rest = self._arguments(args, options, inside=True)
-        self._walk.calls_functions = True
+        self._walk.functions.add(function)
         return Step(lambda *inputs: Call(function, (*inputs, *rest)))
 
     def call_list(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function([x, y], args, options)`."""
         rest = self._arguments(args, options, inside=True)
-        self._walk.calls_functions = True
+        self._walk.functions.add(function)
         return Step(lambda *inputs: Call(function, (List(inputs), *rest)))
 
     def method(self, name: str, /, *args: Value, **options: Value) -> Step:
         """`x.name(args, options)`."""
         rest = self._arguments(args, options, inside=True)
-        self._walk.calls_functions = True
         return Step(lambda x: Call(_attribute(x, name), rest))
 
     def operator(self, sign: str) -> Step:
         """`x + y`."""
-        self._walk.calls_functions = True
         return Step(lambda *inputs: Binary(sign, inputs))
 
     def guarded(self, step: Step, number: Value) -> Step:

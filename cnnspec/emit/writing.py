@@ -70,7 +70,7 @@ class Writing(Target):
         self.read_loops: set[str] = set()
         self.made: dict[tuple[Entry, str], str] = {}  # how a reuse calls it, by part
         self.reusing = False
-        self.calls_functions = False  # on tensors, which Keras names as it names layers
+        self.functions: set[str] = set()  # applied to tensors by `Site.call`
         self.channels_of: dict[Entry | Part, list[Expr]] = {}
 
     def snapshot(self) -> Callable[[], None]:
