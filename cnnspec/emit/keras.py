@@ -99,7 +99,7 @@ def _block(source: Source, walk: KerasWalk) -> list[str]:
     flow = Flow(parameter, [channels.IN_CHANNELS])
     flow = walk.run_list(definition.body, flow, "x")
     definition.channels = channels.without_let(definition, flow.channels)
-    definition.sized = any(".shape" in text for text in walk.helpers.values())
+    definition.sized = any(".shape" in h.source for h in walk.helpers.values())
     needed = set(walk.read)
     lets = let_statements(definition, needed)
     before: list[Statement] = []
@@ -150,7 +150,7 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
 def _reserve(spec: Spec, walks: list[KerasWalk]) -> list[Statement]:
     """Uses up the names of functions that are layers' names here."""
     functions = {name for walk in walks for name in walk.functions}
-    helpers = [text for walk in walks for text in walk.helpers.values()]
+    helpers = [h.source for walk in walks for h in walk.helpers.values()]
     layers = [entry.name for entry in entries_of(spec.layers)]
     names = reserved(layers, functions_of(functions, helpers))
     if not names:

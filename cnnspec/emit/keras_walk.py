@@ -77,7 +77,7 @@ class KerasWalk(Walk):
             return draw_code(init.keras())
         nested = init.axes > self.kernel_axes(entry)
         name, source = ("given_rows", KERAS_ROWS) if nested else ("given", KERAS_GIVEN)
-        self.helpers[name] = source.replace("def given", "def _given")
+        self.add_helper(entry, name, source)
         numbers = self.given_numbers(entry, init.numbers)
         scale = [Keyword("scale", factor(init.scale))] if init.scale != 1 else []
         return Call(f"_{name}", (numbers, *scale))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnnspec.costs import total
 from cnnspec.emit.call import Code, Dict
 from cnnspec.emit.definitions import Definition
+from cnnspec.emit.helpers import Helper, unite
 from cnnspec.emit.quote import docstring
 from cnnspec.emit.render import render, used_names
 from cnnspec.emit.site import Inexpressible
@@ -152,14 +153,14 @@ def _frozen(tree: object) -> object:
 
 def helper_lines(walks: Iterable[Walk]) -> list[list[str]]:
     """The lines of each helper; what several walks enter into a dict stands there once."""
-    sources: dict[str, str] = {}
+    helpers: dict[str, Helper] = {}
     entries: dict[tuple[str, str], str] = {}
     for walk in walks:
-        sources |= walk.helpers
+        unite(helpers, walk.helpers)
         entries |= walk.helper_entries
     written = []
-    for name, source in sources.items():
-        lines = source.rstrip().split("\n")
+    for name, made in helpers.items():
+        lines = made.source.rstrip().split("\n")
         for number, line in enumerate(lines):
             if line.strip() == "# entries":
                 own = {

@@ -7,7 +7,6 @@ that was checked to give the right number in every instance.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -268,12 +267,14 @@ class Site:
         Args:
             entries: code by key for the line `# entries` in the source's dict, which gets
                 those of all places that use the helper.
+
+        Raises: ValueError where the source is not one of that name, or imports something;
+            Inexpressible (CS124) where the name is that of another helper.
         """
-        begun = re.compile(rf"^(def|class) {name}\b", re.M)
-        self._walk.helpers[name] = begun.sub(rf"\1 _{name}", source)
+        self._walk.add_helper(self._entry, name, source)
         for key, code in (entries or {}).items():
             self._walk.helper_entries[name, key] = code
-        return f"_{name}"  # no name of a spec begins with `_`
+        return f"_{name}"
 
     def _arguments(
         self, args: tuple[Value, ...], options: dict[str, Value], inside: bool

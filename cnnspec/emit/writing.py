@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnnspec.emit.call import WIDTH, Code, one_line
 from cnnspec.emit.definitions import Definition
 from cnnspec.emit.flow import Condition, Flow, Loop
+from cnnspec.emit.helpers import Helper, private, unite
 from cnnspec.emit.quote import literal, rows
 from cnnspec.emit.render import Value, used_names
 from cnnspec.emit.site import Step
@@ -49,7 +50,7 @@ class Writing(Target):
         self.comments = comments
         self.constants = {} if constants is None else constants
         self.kernels_apart: set[Entry] = set()  # see Site
-        self.helpers: dict[str, str] = {}
+        self.helpers: dict[str, Helper] = {}
         self.helper_entries: dict[tuple[str, str], str] = {}
         self.statements: list[Statement] = []
         self.around: list[Loop | Condition] = []
@@ -90,6 +91,10 @@ class Writing(Target):
             self.commented = commented
 
         return undo
+
+    def add_helper(self, entry: Entry, name: str, source: str) -> None:
+        """See `Site.helper`."""
+        unite(self.helpers, {name: Helper(private(name, source), entry)})
 
     def apply(self, step: Step, flow: Flow, rest: list[Code], variable: str) -> Flow:
         if step.guard is not None:
