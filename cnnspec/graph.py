@@ -92,7 +92,7 @@ class Node:
         self.trainable_params = 0
         self.macs = 0
         self.field: Field | None = None
-        self.reuses: str | None = None  # the path of the layer that owns its weights
+        self.reuses: str | None = None  # the path of the layer that has its weights
         self.trainable = True
         self.serves = True
 
@@ -118,7 +118,15 @@ class Occurrence(NamedTuple):
 class Graph:
     """All nodes in an order in which they can run, inputs first."""
 
-    __slots__ = ("heads", "inputs", "nodes", "occurrences", "outputs", "splits")
+    __slots__ = (
+        "heads",
+        "inputs",
+        "nodes",
+        "occurrences",
+        "outputs",
+        "sharing",
+        "splits",
+    )
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -126,9 +134,10 @@ class Graph:
         self.outputs: dict[str, Edge] = {}
         self.heads: dict[str, Head] = {}
         self.occurrences: dict[Entry, list[Occurrence]] = {}
-        self.splits: dict[
-            str, Node
-        ] = {}  # before the branches, by the container's path
+        # Before the branches, by the container's path:
+        self.splits: dict[str, Node] = {}
+        # Instances of blocks that hold a layer with another's weights:
+        self.sharing: set[Scope] = set()
 
     def shape(self, edge: Edge) -> Shape | None:
         return self.nodes[edge.node].outputs[edge.port]

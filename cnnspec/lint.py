@@ -35,7 +35,9 @@ def lint(spec: Spec, graph: Graph, training: Training | None, bag: Bag) -> None:
     _second_activations(graph, bag)
     _large_layers(graph, bag)
     if training is not None and training.train is not None and spec.train is not None:
-        _functions_before_the_loss(graph, training.train.loss, bag)
+        from cnnspec.training import loss_of
+
+        _functions_before_the_loss(graph, loss_of(training.train, graph), bag)
     if training is not None and training.data is not None:
         _raw_input(spec, graph, training.data.values, bag)
 
@@ -72,7 +74,8 @@ def _lost_biases(graph: Graph, bag: Bag) -> None:
         values = before.layer.values
         if (
             node.layer.op in CENTRING
-            and before.layer.takes_init
+            and node.trainable  # else it subtracts what the running statistics say
+            and before.layer.adds_bias
             and values.get("bias") is True
             and values.get("activation", "none") == "none"
         ):
@@ -91,7 +94,7 @@ def _second_activations(graph: Graph, bag: Bag) -> None:
         first = last_function(before.layer)
         if before.layer.activates:
             first = before.layer.op
-        if node.layer.activates and first is not None and first != "none":
+        if node.layer.activates and first is not None:
             bag.add(
                 "CS407",
                 f"`{node.layer.op}` directly after `{first}`",
@@ -123,13 +126,13 @@ def _large_layers(graph: Graph, bag: Bag) -> None:
             )
 
 
-def _functions_before_the_loss(graph: Graph, loss: str | None, bag: Bag) -> None:
+def _functions_before_the_loss(graph: Graph, loss: str, bag: Bag) -> None:
     """A softmax the loss applies itself, or an activation that spoils the logits."""
-    wanted = LOGITS.get(loss or "cross_entropy")
+    wanted = LOGITS.get(loss)
     for edge in graph.outputs.values():
         node = graph.nodes[edge.node]
         name = last_function(node.layer) if node.layer else None
-        if wanted is None or name is None or name in ("none", "log_softmax"):
+        if wanted is None or name is None or name == "log_softmax":
             continue
         if name == wanted:
             bag.add(
@@ -138,7 +141,7 @@ def _functions_before_the_loss(graph: Graph, loss: str | None, bag: Bag) -> None
                 _place(node, "activation"),
                 help="serving and `predict.py` apply it",
             )
-        elif loss is not None:
+        else:
             bag.add(
                 "CS410",
                 f"`{loss}` takes logits, and gets what `{name}` makes of them",

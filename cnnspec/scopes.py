@@ -85,6 +85,16 @@ def share_weights(graph: Graph, owners: list[Node], nodes: list[Node]) -> bool:
         if fits and owner.layer is not None and node.layer is not None:
             mine = node.layer.weights(graph.shapes_in(node))
             fits = mine == owner.layer.weights(graph.shapes_in(owner))
-        node.reuses = owner.reuses or owner.path
+            if mine:
+                node.reuses = owner.reuses or owner.path
+                _mark(graph, node)
         node.params = node.trainable_params = 0
     return fits
+
+
+def _mark(graph: Graph, node: Node) -> None:
+    """Remembers the block instances around a layer with another's weights."""
+    scope: Scope | None = node.scope
+    while scope is not None:
+        graph.sharing.add(scope)
+        scope = scope.parent

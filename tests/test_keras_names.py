@@ -43,4 +43,4 @@ def test_functions_are_those_that_are_called_and_those_in_helpers() -> None:
 
 def test_a_numbered_name_uses_up_all_names_before_it() -> None:
     layers = ["tanh", "conv1", "pad_2", "relu", "stem"]
-    assert reserved(layers, {"tanh", "pad"}) == ["tanh", "pad", "pad", "pad"]
+    assert reserved(layers, {"tanh", "pad"}) == {"tanh": 1, "pad": 3}

@@ -31,9 +31,9 @@ class Definition:
         "constants",
         "extras",
         "floats",
+        "functions",
         "reads_channels",
         "scopes",
-        "sized",
     )
 
     def __init__(
@@ -55,7 +55,7 @@ class Definition:
             for name, value in scope.values.items()
             if isinstance(value, float)
         }
-        self.sized = False  # whether its code reads the extent of its input
+        self.functions = False  # whether it applies functions, in Keras, besides layers
         self.reads_channels = False  # whether the constructor takes `in_channels`
 
     def simplified(self, expr: Expr) -> Expr:

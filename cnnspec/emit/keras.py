@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from cnnspec.emit import channels
-from cnnspec.emit.call import Call, Code, Keyword, List, Tuple, signature
+from cnnspec.emit.call import (
+    Attribute,
+    Call,
+    Code,
+    Dict,
+    Keyword,
+    List,
+    Tuple,
+    signature,
+)
 from cnnspec.emit.flow import Flow
 from cnnspec.emit.keras_names import functions_of, reserved
 from cnnspec.emit.keras_walk import WRAPPED, KerasWalk
@@ -23,7 +32,7 @@ from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import INDENT, Assign, For, If, Raw, Statement, write
 from cnnspec.expressions import Literal
 from cnnspec.shapes import MAPS, TOKENS, Shape
-from cnnspec.spec import Spec, entries_of
+from cnnspec.spec import Use, entries_of
 
 HE_NORMAL = '''\
 def he_normal():
@@ -53,7 +62,7 @@ def write_model(source: Source) -> str:
         walks.append(walk)
         write_one = _model if definition.block is None else _block
         written.append(write_one(source, walk))
-    reserve = _reserve(source.spec, walks)
+    reserve = _reserve(source, walks)
     written[-1][1:1] = write(reserve, INDENT)
     wrappers = {name for walk in walks for name in walk.wrappers}
     body = [HE_NORMAL.split("\n")] if wrappers else []
@@ -99,7 +108,10 @@ def _block(source: Source, walk: KerasWalk) -> list[str]:
     flow = Flow(parameter, [channels.IN_CHANNELS])
     flow = walk.run_list(definition.body, flow, "x")
     definition.channels = channels.without_let(definition, flow.channels)
-    definition.sized = any(".shape" in h.source for h in walk.helpers.values())
+    inner = {e.block for e in entries_of(definition.body) if isinstance(e, Use)}
+    definition.functions = bool(walk.functions) or any(
+        source.known[block].functions for block in inner if block in source.known
+    )
     needed = set(walk.read)
     lets = let_statements(definition, needed)
     before: list[Statement] = []
@@ -147,18 +159,22 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
     return [*signature(spec.name, arguments, 0), *write(statements, INDENT)]
 
 
-def _reserve(spec: Spec, walks: list[KerasWalk]) -> list[Statement]:
+def _reserve(source: Source, walks: list[KerasWalk]) -> list[Statement]:
     """Uses up the names of functions that are layers' names here."""
     functions = {name for walk in walks for name in walk.functions}
     helpers = [h.source for walk in walks for h in walk.helpers.values()]
-    layers = [entry.name for entry in entries_of(spec.layers)]
-    names = reserved(layers, functions_of(functions, helpers))
-    if not names:
+    layers = [entry.name for entry in entries_of(source.spec.layers)]
+    names = [*source.graph.inputs, *layers]
+    times = reserved(names, functions_of(functions, helpers))
+    if not times:
         return []
-    return [
-        Raw(("# Layers' names, which Keras must not give to functions:",)),
-        For("name", literal(tuple(names)), [Raw(("keras.backend.get_uid(name)",))]),
-    ]
+    why = Raw(("# Layers' names, which Keras must not give to functions:",))
+    if set(times.values()) == {1}:
+        take = Raw(("keras.backend.get_uid(name)",))
+        return [why, For("name", literal(tuple(times)), [take])]
+    pairs = Dict(tuple((f'"{name}"', str(n)) for name, n in times.items()))
+    take = Raw(("for _ in range(times):", "    keras.backend.get_uid(name)"))
+    return [why, For("name, times", Call(Attribute(pairs, "items"), ()), [take])]
 
 
 def _refuse_inner(source: Source, frozen: list[str]) -> None:

@@ -54,7 +54,6 @@ _OPERATORS = """
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 OPERATORS = frozenset(_OPERATORS.split())
-_NUMBERED = re.compile(r"(.+?)(?:_([0-9]{1,2}))?")
 
 
 def functions_of(called: Iterable[str], helpers: Iterable[str]) -> set[str]:
@@ -70,13 +69,16 @@ def functions_of(called: Iterable[str], helpers: Iterable[str]) -> set[str]:
     return found & FUNCTIONS
 
 
-def reserved(names: Iterable[str], functions: Collection[str]) -> list[str]:
-    """The names of functions to use up, so that Keras' next one is none of these names."""
-    found: list[str] = []
+def reserved(names: Iterable[str], functions: Collection[str]) -> dict[str, int]:
+    """How often to use up the name of a function, so that Keras' next one is none of these."""
+    found: dict[str, int] = {}
     for name in names:
-        match = _NUMBERED.fullmatch(name)
+        base, _, digits = name.rpartition("_")
         if name in functions:
-            found.append(name)
-        elif match and match[1] in functions:
-            found += [match[1]] * (int(match[2]) + 1)
+            base, times = name, 1
+        elif base in functions and digits.isdecimal():
+            times = int(digits) + 1
+        else:
+            continue
+        found[base] = max(times, found.get(base, 0))
     return found

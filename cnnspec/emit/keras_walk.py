@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit.call import Argument, Call, Code, Keyword, Tuple
 from cnnspec.emit.flow import Flow
-from cnnspec.emit.numbers import carried
+from cnnspec.emit.numbers import carried, check_sizes
 from cnnspec.emit.quote import factor, literal
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Inexpressible, Site, Step
@@ -84,7 +84,8 @@ class KerasWalk(Walk):
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
         # A round is `.0`, not `[0]`: names become graph scopes, which take no brackets.
-        path = f"{entry.name}{self.indexes()}" + (f".{suffix}" if suffix else "")
+        name = self.aliases.get(entry, entry.name)
+        path = f"{name}{self.indexes()}" + (f".{suffix}" if suffix else "")
         if self.definition.block is not None:
             return f'f"{{name}}.{path}"'
         return f'f"{path}"' if "{" in path else f'"{path}"'
@@ -97,6 +98,9 @@ class KerasWalk(Walk):
 
     def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
         """`basic_block(x, 128, stride=2, name="basic_block2")`."""
+        if self.reusing:
+            model = self.made[entry, ""]
+            return Step(lambda x: Call(model, (x,)))
         arguments: list[Argument] = []
         for name, argument in entry.block.args.items():
             given = entry.given.get(name)
@@ -109,7 +113,7 @@ class KerasWalk(Walk):
             arguments.append(Keyword(name, self.in_forward(value)))
         named = Keyword("name", self.layer_name(entry, ""))
         arguments.append(named)
-        if entry.reuses:
+        if self.shares_weights(entry):
             return self.submodel(entry, occurrences, flow, arguments, named)
         return Step(lambda x: Call(entry.block.name, (x, *arguments)))
 
@@ -122,18 +126,20 @@ class KerasWalk(Walk):
         named: Keyword,
     ) -> Step:
         """A block that is reused: a model of its own, for a second call makes new weights."""
+        check_sizes(self, entry)
         again = [o for reuse in entry.reuses for o in self.occurrences(reuse)]
         shapes = {self.graph.shape(o.inputs[0]) for o in (*occurrences, *again)}
         first = self.graph.shape(occurrences[0].inputs[0])
         assert first is not None
         sizes: Code = f"{flow.code}.shape[1:]"
         if len(shapes) > 1:
-            if self.known[entry.block].sized:
+            kinds = {(s.layout, s.rank, s.channels) for s in shapes if s is not None}
+            if self.known[entry.block].functions or len(kinds) > 1:
                 raise Inexpressible(
                     "CS501",
-                    f"`{entry.name}` computes with the extent of its input, which differs "
-                    "where it is reused",
-                    "let inputs of the same extent enter",
+                    f"`{entry.name}` is reused for inputs of different shapes, and Keras "
+                    "source can leave an extent open for layers alone",
+                    "let inputs of the same shape enter",
                 )
             free = ("None",) * (len(first.sizes) - 1)
             sizes = Tuple((*free, f"{flow.code}.shape[-1]"))

@@ -19,7 +19,7 @@ from cnnspec.emit.call import (
     one_line,
 )
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.numbers import NoValue, carried
+from cnnspec.emit.numbers import NoValue, carried, check_sizes
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Site, Step
 from cnnspec.emit.statements import INDENT, Assign, If, Statement
@@ -51,6 +51,7 @@ class TorchWalk(Walk):
 
     target = "PyTorch"
     fuses = True
+    shared_modules = True
     train_condition = "self.training"
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -111,7 +112,12 @@ class TorchWalk(Walk):
         return f"(N, {', '.join(map(str, shape.sizes))})"
 
     def use(self, entry: Use, occurrences: list[Occurrence], flow: Flow) -> Step:
-        called = self.register(entry, self.instance_code(entry, occurrences, flow))
+        if self.reusing:
+            check_sizes(self, entry)
+            called = self.made[entry, ""]
+        else:
+            code = self.instance_code(entry, occurrences, flow)
+            called = self.register(entry, code)
         return Step(lambda x: Call(called, (x,)), is_module=True)
 
     def instance_code(

@@ -24,6 +24,13 @@ class Target(ABC):
     target = ""
     fuses = True  # elementwise layers share their producer's line
     train_condition = ""
+    shared_modules = (
+        False  # a reuse calls the first one's module, with weights or without
+    )
+
+    @abstractmethod
+    def shares_weights(self, target: Entry) -> bool:
+        """Whether what is reused has weights."""
 
     @abstractmethod
     def indent(self) -> int:

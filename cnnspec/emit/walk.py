@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit import channels, containers
-from cnnspec.emit.call import Call, one_line
+from cnnspec.emit.call import one_line
 from cnnspec.emit.flow import Condition, Flow, Loop
-from cnnspec.emit.numbers import check_sizes, pick
+from cnnspec.emit.numbers import pick
 from cnnspec.emit.render import Value, holds, used_names
 from cnnspec.emit.site import Inexpressible, Instance, Site
 from cnnspec.emit.statements import Assign, For, If, Statement
@@ -275,20 +275,33 @@ class Walk(Writing):
     def reuse(
         self, entry: Reuse, flow: Flow, variable: str, occurrences: list[Occurrence]
     ) -> Flow:
-        """The call of what the first one made."""
+        """The call of what the first one made; where it has no weights, maybe a new one."""
         target = entry.reused
+        self.reusing = self.shared_modules or self.shares_weights(target)
+        self.aliases[target] = entry.name
         if isinstance(target, Operation):
             output = channels.of_operation(self.definition, target, [flow.channels])
-            self.reusing = True
             follows = target.op.follows
             result = self.layer(target, follows, [flow], variable, occurrences)
-            self.reusing = False
-            return result._replace(channels=output)
-        check_sizes(self, target)
-        flow = self.close(flow, variable)
-        output = self.output_channels(target, flow.channels)
-        called = Call(self.made[target, ""], (flow.code,))
-        return Flow(called, output, is_open=True)
+            result = result._replace(channels=output)
+        else:
+            flow = self.close(flow, variable)
+            output = self.output_channels(target, flow.channels)
+            step = self.use(target, occurrences, flow)
+            result = Flow(step.apply(flow.code), output, is_open=True)
+        del self.aliases[target]
+        self.reusing = False
+        return result
+
+    def shares_weights(self, target: Entry) -> bool:
+        """Whether what is reused has weights."""
+        return any(
+            occurrence.node.reuses is not None
+            if occurrence.node is not None
+            else occurrence.child in self.graph.sharing
+            for reuse in target.reuses
+            for occurrence in self.occurrences(reuse)
+        )
 
     def layer(
         self,
@@ -299,7 +312,7 @@ class Walk(Writing):
         occurrences: list[Occurrence],
     ) -> Flow:
         """The calls of one layer on its inputs; the result is open."""
-        if entry.reuses:  # what is written once must be right each time
+        if self.shares_weights(entry):  # what is written once must be right each time
             firsts = self.occurrences(entry)
             again = [o for reuse in entry.reuses for o in self.occurrences(reuse)]
             occurrences = firsts + again

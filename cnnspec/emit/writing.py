@@ -71,6 +71,7 @@ class Writing(Target):
         self.read_loops: set[str] = set()
         self.made: dict[tuple[Entry, str], str] = {}  # how a reuse calls it, by part
         self.reusing = False
+        self.aliases: dict[Entry, str] = {}  # names of what is written once more
         self.functions: set[str] = set()  # applied to tensors by `Site.call`
         self.channels_of: dict[Entry | Part, list[Expr]] = {}
 
@@ -160,7 +161,7 @@ class Writing(Target):
 
     def shared(self, entry: Entry, suffix: str, code: Code) -> Code:
         """What makes a layer; a variable that holds it where it is reused."""
-        if not entry.reuses:
+        if not (self.reusing or self.shares_weights(entry)):
             return code
         if not self.reusing:
             name = self.allocate(f"{entry.name}_{suffix or 'layer'}")

@@ -61,6 +61,7 @@ class Conv(Sliding):
     op = "conv"
     counts_depth = True
     takes_init = True
+    adds_bias = True
     takes_values = True
     example = "- conv: {filters: 10, kernel: 5, padding: 2, activation: relu}"
 

@@ -48,6 +48,7 @@ class Dense(Layer):
     op = "dense"
     counts_depth = True
     takes_init = True
+    adds_bias = True
     takes_values = True
     example_input = "{features: 64}"
     example = "- dense: {units: 10}"

@@ -63,6 +63,7 @@ class ByChannel(Sliding):
 
     counts_depth = True
     takes_init = True
+    adds_bias = True
 
     kernel = PerAxis(doc="Extent F of a filter.")
     stride = PerAxis(1, doc="Step S between windows.")

@@ -116,6 +116,7 @@ class ConvTranspose(Layer):
     op = "conv_transpose"
     counts_depth = True
     takes_init = True
+    adds_bias = True
     torch_class = "nn.modules.conv._ConvTransposeNd"
     torch_init = TORCH_HE
     example = "- conv_transpose: {filters: 64, kernel: 2, stride: 2}"

@@ -148,4 +148,56 @@ layers:
     name: pad
   - max_pool: {kernel: 3, padding: [1, 0, 0, 1], stride: 1}
 """,
+    "reused_without_weights": IMAGE
+    + """
+blocks:
+  nothing:
+    layers:
+      - identity
+  shrink:
+    layers:
+      - max_pool: {kernel: 2}
+      - upsample: {scale: 2}
+      - relu
+  two:
+    layers:
+      - nothing
+      - shrink
+layers:
+  - nothing:
+    name: same
+  - shrink
+  - reuse: same
+  - max_pool: {kernel: 2}
+  - reuse: same
+    name: again
+  - reuse: shrink
+    name: smaller
+  - two
+  - max_pool: {kernel: 2, rounding: ceil}
+    name: pool
+  - reuse: two
+    name: twice
+  - tanh:
+    name: bend
+  - reuse: pool
+  - reuse: bend
+    name: bent
+  - flatten
+  - dense: {units: 3}
+  - reuse: bend
+    name: straight
+""",
+    "inputs_named_as_functions": """
+inputs:
+  square: {channels: 3, height: 6, width: 5}
+  other: {features: 4}
+layers:
+  - local_response_norm: {size: 3}
+    from: square
+  - global_avg_pool
+  - dense: {units: 4}
+    name: get_item_3
+  - add: {with: [other]}
+""",
 }
