@@ -283,6 +283,8 @@ def _unequal(
         and (kinds[MAPS].channels == kinds[VECTOR].channels)
     ):
         help = "`global_avg_pool: {keep: true}` gives maps of extent 1, which spread"
+    elif first.channels == shape.channels:
+        help = _fitting(first, shape)
     return _unmergeable(op, first, shape, port, wanted, help)
 
 
@@ -295,7 +297,21 @@ def _unjoinable(first: Shape, shape: Shape, port: int) -> Remark:
     sizes = list(map(str, first.sizes))
     sizes[0 if first.layout == MAPS else -1] = "C"
     wanted = f"takes {'x'.join(sizes)} with any C"
-    return _unmergeable("concat", first, shape, port, wanted, None)
+    return _unmergeable("concat", first, shape, port, wanted, _fitting(first, shape))
+
+
+def _fitting(first: Shape, shape: Shape) -> str | None:
+    """What makes maps of two extents alike."""
+    if (
+        not first.rank
+        or first.rank != shape.rank
+        or 1 in (*first.spatial, *shape.spatial)
+    ):
+        return None
+    return (
+        "`crop: {like: …}` cuts the larger one to the other's extent, "
+        "`upsample: {like: …}` stretches the smaller one"
+    )
 
 
 def _unmergeable(
