@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnspec.fields import Boolean, Integer, LayerName, Number
 from cnnspec.layers.embedding import small_normal
+from cnnspec.layers.faults import divisors_near
 from cnnspec.layers.layer import (
     EVERYWHERE,
     Kept,
@@ -214,9 +215,7 @@ def _key_sizes(site: Site) -> list[Value]:
 
 def _indivisible(features: int, heads: int) -> Remark:
     """CS313, with the divisors nearest to what was asked for."""
-    near = range(max(1, heads - 64), min(features, heads + 64) + 1)
-    divisors = [n for n in near if features % n == 0] or [features, 1]
-    divisors.sort(key=lambda n: abs(n - heads))
+    divisors = divisors_near(features, heads)
     return Remark(
         "CS313",
         "heads do not divide the features",

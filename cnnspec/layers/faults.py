@@ -18,6 +18,7 @@ SIDES = {
 }
 PIXELS = {1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
 TRIES = 64  # values of a field that are tried for a remedy
+REACH = 1000  # how far around a value its divisors are looked for
 
 Windows = tuple[Window, ...]
 Fits = Callable[[int, Window], bool]
@@ -116,10 +117,7 @@ def _two_places(room: int, stride: int) -> str:
 def indivisible(channels: int, filters: int, groups: int) -> Remark:
     """CS305, with the divisors nearest to what was asked for."""
     both = gcd(channels, filters)
-    near = sorted(
-        range(max(1, groups - 64), groups + 64), key=lambda n: abs(n - groups)
-    )
-    divisors = dict.fromkeys([n for n in near if both % n == 0][:2] + [both, 1])
+    divisors = dict.fromkeys([*divisors_near(both, groups)[:2], both, 1])
     remedies = [Remedy({"groups": n}, f"groups {n}") for n in divisors]
     if channels % groups:
         return Remark(
@@ -141,6 +139,14 @@ def indivisible(channels: int, filters: int, groups: int) -> Remark:
         field="groups",
         remedies=tuple(remedies),
     )
+
+
+def divisors_near(number: int, value: int) -> list[int]:
+    """Divisors of a number, the nearest to a value first; of a large one not all."""
+    middle = min(value, number)
+    near = range(max(1, middle - REACH), min(number, middle + REACH) + 1)
+    found = [n for n in near if number % n == 0] or [1, number]
+    return sorted(found, key=lambda n: abs(n - value))
 
 
 def cropped_away(wholes: list[int], padding: list[int]) -> Remark:

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnspec.fields import Boolean, Integer, Number
+from cnnspec.layers.faults import divisors_near
 from cnnspec.layers.layer import (
     EVERYWHERE,
     Kept,
@@ -137,7 +138,7 @@ class GroupNorm(OverMaps):
         if shape.sizes[0] % self.groups:
             raise Misfit(_indivisible(shape.sizes[0], self.groups))
         if shape.elements == self.groups:
-            fewer = _divisors(self.groups, self.groups)[1:3]
+            fewer = divisors_near(self.groups, self.groups)[1:3]
             raise Misfit(single_numbers(self.op, shape, *map(_of_groups, fewer)))
         return (shape,)
 
@@ -306,15 +307,8 @@ def _indivisible(channels: int, groups: int) -> Remark:
         f"{channels} channels, {groups} groups",
         field="groups",
         port=0,
-        remedies=tuple(map(_of_groups, _divisors(channels, groups)[:3])),
+        remedies=tuple(map(_of_groups, divisors_near(channels, groups)[:3])),
     )
-
-
-def _divisors(channels: int, groups: int) -> list[int]:
-    """The numbers of groups that divide the channels, the nearest first."""
-    near = range(max(1, groups - 64), min(channels, groups + 64) + 1)
-    found = [n for n in near if channels % n == 0] or [channels, 1]
-    return sorted(found, key=lambda n: abs(n - groups))
 
 
 def _of_groups(count: int) -> Remedy:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import isqrt
+from math import gcd, isqrt
 from typing import TYPE_CHECKING
 
 from cnnspec.extents import Axes
 from cnnspec.fields import Boolean, Integer
-from cnnspec.layers.faults import TRIES, indivisible
+from cnnspec.layers.faults import divisors_near, indivisible
 from cnnspec.layers.layer import (
     EVERYWHERE,
     NUMERIC,
@@ -216,7 +215,8 @@ def _keras_order(instance: Instance) -> tuple[int, ...]:
 
 def _no_pixels(channels: int, factor: int) -> Remark:
     """CS345: the channels are no multiple of the pixels that each is to give."""
-    fitting = _nearest(factor, isqrt(channels), lambda n: channels % n**2 == 0)
+    near = divisors_near(channels, min(factor, isqrt(channels)))
+    fitting = [n for n in near if channels % n**2 == 0] or [1]
     return Remark(
         "CS345",
         f"the channels do not make {factor}x{factor} pixels",
@@ -229,8 +229,7 @@ def _no_pixels(channels: int, factor: int) -> Remark:
 
 def _no_blocks(shape: Shape, factor: int) -> Remark:
     """CS345: the factor does not divide the extent."""
-    most, extents = min(shape.spatial), shape.spatial
-    fitting = _nearest(factor, most, lambda n: not any(size % n for size in extents))
+    fitting = divisors_near(gcd(*shape.spatial), factor)
     return Remark(
         "CS345",
         "the factor does not divide the extent",
@@ -239,14 +238,6 @@ def _no_blocks(shape: Shape, factor: int) -> Remark:
         port=0,
         remedies=tuple(Remedy({"factor": n}, f"factor {n}") for n in fitting[:2]),
     )
-
-
-def _nearest(factor: int, most: int, fits: Callable[[int], bool]) -> list[int]:
-    """Factors that fit, the nearest first; of large ones not all are tried."""
-    centre = min(factor, most)
-    near = range(max(1, centre - TRIES), min(most, centre + TRIES) + 1)
-    fitting = [n for n in near if fits(n)] or [1]
-    return sorted(fitting, key=lambda n: abs(n - factor))
 
 
 def _no_permutation(shape: Shape, axes: tuple[int, ...]) -> Remark:

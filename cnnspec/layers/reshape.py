@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnnspec.extents import REST, Size
+from cnnspec.layers.faults import divisors_near
 from cnnspec.layers.layer import (
     EVERYWHERE,
     NUMERIC,
@@ -31,7 +32,6 @@ FORMS = {
     ("features",): VECTOR,
     ("length", "features"): SEQUENCE,
 }  # which sizes make which shape, in the shape's order
-DIVISORS = 1000  # how far a divisor near a size is looked for
 
 
 class Reshape(Layer):
@@ -204,7 +204,7 @@ def _other_count(shape: Shape, names: tuple[str, ...], sizes: list[int]) -> Rema
         if size == REST or shape.elements % others:
             continue
         fitting = shape.elements // others
-        found = _divisors_near(fitting, size) if is_open else [fitting]
+        found = divisors_near(fitting, size)[:2] if is_open else [fitting]
         remedies += [Remedy({name: n}, f"{name} {n}") for n in found]
     product = "x".join(str(size) for size in sizes if size != REST)
     return Remark(
@@ -219,10 +219,3 @@ def _other_count(shape: Shape, names: tuple[str, ...], sizes: list[int]) -> Rema
         if is_open
         else "leave one size to be computed: -1",
     )
-
-
-def _divisors_near(number: int, size: int) -> list[int]:
-    """Up to two divisors of a number, the nearest first."""
-    near = range(max(1, size - DIVISORS), min(number, size + DIVISORS) + 1)
-    found = [n for n in near if number % n == 0]
-    return sorted(found, key=lambda n: abs(n - size))[:2]
