@@ -63,12 +63,11 @@ def main() -> Any:
         sys.exit(1)
     except Exception as error:
         if "cnnspec.plugins" in sys.modules:
-            from cnnspec.plugins import blamed
+            from cnnspec.plugins import reported
 
-            place = blamed(error)
-            if place:
-                said = f"{type(error).__name__}: {error}"
-                click.echo(f"error[CS124]: a plugin raised {said} at {place}", err=True)
+            said = reported(error)
+            if said:
+                click.echo(f"error[CS124]: {said}", err=True)
                 sys.exit(1)
         import traceback
 

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.containers import CONTAINERS
+from cnnspec.admission import Unusable as Unusable
+from cnnspec.admission import check_class
 from cnnspec.diagnostics import Bag
-from cnnspec.fields import Refused
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Incomplete, Layer, Misfit, Remark
-from cnnspec.names import LONGEST_NAME, PATTERN, RESERVED
-from cnnspec.shapes import Shape
-from cnnspec.shared import SHARED
+from cnnspec.promises import PROMISES, broken, wrong_remark
 from cnnspec.source import START, SourceFile, Span
 
 if TYPE_CHECKING:
@@ -29,29 +26,8 @@ if TYPE_CHECKING:
 
 GROUP = "cnnspec.operations"  # of entry points: NAME = "package.module:Class"
 
-_INFERRING = ("infer", "remarks", "weights", "macs", "reach")
 _EMITTING = ("pytorch", "keras")
 _PACKAGES: set[str] = set()  # whose operations are in use
-
-
-class Unusable(Exception):
-    """Why a plugin can't be used: a code with its message, label and help."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        label: str = "",
-        help: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code, self.message, self.label, self.help = code, message, label, help
-
-    @property
-    def text(self) -> str:
-        """All of it in one line."""
-        label = f": {self.label}" if self.label else ""
-        return f"{self.message}{label} ({self.code})"
 
 
 def admit_file(path: str, bag: Bag) -> SourceFile:
@@ -99,7 +75,7 @@ def _admit_classes(module: ModuleType, source: SourceFile, bag: Bag) -> None:
         )
     for cls in found:
         try:
-            _check(cls)
+            check_class(cls)
         except Unusable as fault:
             span = _class_span(cls.__name__, source)
             bag.add(fault.code, fault.message, span, fault.label, help=fault.help)
@@ -157,7 +133,7 @@ def _load(name: str, points: list[EntryPoint]) -> type[Layer]:
     else:
         if isinstance(cls, type) and issubclass(cls, Layer) and cls.op == name:
             try:
-                _check(cls)
+                check_class(cls)
             except Unusable as found:
                 fault = found
             else:
@@ -212,88 +188,70 @@ def _last_line(error: BaseException) -> str:
     return place
 
 
-def _check(cls: type[Layer]) -> None:
-    """Raises Unusable (CS122, CS123) where a complete class can't be an operation."""
-    name = cls.op
-    is_name = type(name) is str and re.fullmatch(PATTERN, name)
-    if not is_name or len(name) > LONGEST_NAME:
-        raise Unusable(
-            "CS123",
-            f"`{str(name)[:40]}` is no name for an operation",
-            help="a name is lowercase letters, digits and `_`, and begins with a letter",
-        )
-    if name in RESERVED:
-        raise Unusable("CS123", f"`{name}` can't be an operation: it {RESERVED[name]}")
-    if name in OPERATIONS or name in CONTAINERS or name in SHARED:
-        what = (
-            "a key beside operations"
-            if name in SHARED
-            else "a container"
-            if name in CONTAINERS
-            else "an operation"
-        )
-        raise Unusable(
-            "CS123",
-            f"`{name}` is {what} already",
-            help="give the operation another name",
-        )
-    for field in cls.fields.values():
-        if field.name in SHARED:
-            raise Unusable(
-                "CS123",
-                f"field `{field.name}` of `{name}` is a key beside operations",
-                help="give the field another name",
-            )
-        if field.required or field.default is None:
-            continue
-        default = field.default
-        try:
-            field.accept(list(default) if isinstance(default, tuple) else default)
-        except Exception as error:
-            label = "" if isinstance(error, Refused) else f": {error}"
-            raise Unusable(
-                "CS122",
-                f"the default of `{field.name}` of `{name}` is none of its values",
-                f"{default!r}{label}"[:80],
-            ) from None
+class Broken(Exception):
+    """A plugin's operation gave something else than it should where no layer is at hand."""
 
 
 def _guard(cls: type[Layer]) -> None:
-    """What the class raises by mistake becomes a diagnostic at the operation in the spec."""
+    """What the class does by mistake becomes a diagnostic at the operation in the spec."""
     _PACKAGES.add(cls.__module__.partition(".")[0])
-    for name in (*_INFERRING, *_EMITTING):
-        guarded = _inferring if name in _INFERRING else _emitting
-        setattr(cls, name, guarded(getattr(cls, name), cls.op))
+    for name in (*PROMISES, *_EMITTING):
+        guarded = _emitting if name in _EMITTING else _inferring
+        guarded = _late if name == "keeps" else guarded
+        setattr(cls, name, guarded(getattr(cls, name), name, cls.op))
+    setattr(cls, "ports", _ports(cls.ports, cls.op))  # noqa: B010  # no method to mypy
 
 
-def _inferring(method: Callable[..., Any], op: str) -> Callable[..., Any]:
-    name = method.__name__
-
+def _inferring(method: Callable[..., Any], name: str, op: str) -> Callable[..., Any]:
     @functools.wraps(method)
-    def guarded(self: Layer, *args: Any) -> Any:
+    def guarded(self: Layer, inputs: Any, *args: Any) -> Any:
         try:
-            made = method(self, *args)
-        except Misfit:
-            raise
+            made = method(self, inputs, *args)
+        except Misfit as misfit:
+            made = misfit.remark
+            wrong = wrong_remark(made, self, inputs)
+            if not wrong:
+                raise
         except Exception as error:
             raise Misfit(_failure(error, name, op)) from error
-        if name == "infer" and not (
-            isinstance(made, tuple)
-            and len(made) == self.ports
-            and all(isinstance(shape, Shape) for shape in made)
-        ):
-            message = (
-                f"`infer` of the plugin's `{op}` gives no tuple of {self.ports} Shape"
-            )
+        else:
+            wrong = broken(name, self, inputs, made)
+        if wrong:
+            message = f"`{name}` of the plugin's `{op}` gives {wrong}"
             raise Misfit(Remark("CS124", message, f"gives {made!r}"[:80]))
         return made
 
     return guarded
 
 
-def _emitting(method: Callable[..., Any], op: str) -> Callable[..., Any]:
-    name = method.__name__
+def _late(method: Callable[..., Any], name: str, op: str) -> Callable[..., Any]:
+    """For `keeps`, which is asked when the check is over."""
 
+    @functools.wraps(method)
+    def guarded(self: Layer, inputs: Any, outputs: Any) -> Any:
+        made = method(self, inputs, outputs)
+        wrong = broken(name, self, inputs, made)
+        if wrong:
+            gives = f"`{name}` of the plugin's `{op}` gives {wrong}"
+            raise Broken(f"{gives}: {made!r}"[:200])
+        return made
+
+    return guarded
+
+
+def _ports(given: Any, op: str) -> property:
+    """The number of outputs, or a property that gives it."""
+
+    def ports(self: Layer) -> int:
+        number = given.__get__(self) if isinstance(given, property) else given
+        if type(number) is not int or number < 1:
+            raise Broken(f"`ports` of the plugin's `{op}` is {number!r}"[:200])
+        return number
+
+    return property(ports)
+
+
+def _emitting(method: Callable[..., Any], name: str, op: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def guarded(self: Layer, site: Any) -> Any:
         from cnnspec.emit.site import Inexpressible, Step
@@ -323,6 +281,14 @@ def _failure(error: Exception, method: str, op: str) -> Remark:
     )
 
 
+def reported(error: Exception) -> str | None:
+    """What is said of an exception that is a plugin's fault; None where it is none."""
+    if isinstance(error, Broken):
+        return str(error)
+    place = blamed(error)
+    return place and f"a plugin raised {type(error).__name__}: {error} at {place}"
+
+
 def blamed(error: BaseException) -> str | None:
     """The last line of a plugin before an exception, as FILE:LINE; None where there is none."""
     place, step = None, error.__traceback__
@@ -347,8 +313,17 @@ def _span_of(error: BaseException, source: SourceFile) -> Span:
 
 
 def _class_span(name: str, source: SourceFile) -> Span:
-    found = re.search(rf"^class {name}\b", source.text, re.M)
-    return source.span(*found.span()) if found else START
+    """The line that the class begins in: a helper's source may hold one of its name, too."""
+    import ast
+
+    try:
+        tree = ast.parse(source.text.encode())
+    except (SyntaxError, ValueError):  # written in another encoding
+        return START
+    found = [
+        n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == name
+    ]
+    return _line_span(found[0].lineno, source) if found else START
 
 
 def _line_span(number: int, source: SourceFile) -> Span:

@@ -312,6 +312,13 @@ FAULTY = [
     ('"odd_one"', "3", "CS123", "`3` is no name", "", "class OddOne"),
     ("odd_one", "o" * 65, "CS123", "is no name", "", "class OddOne"),
     ("size =", "when =", "CS123", "field `when` of `odd_one` is a key", "", "class"),
+    ("size =", "macs =", "CS123", "field `macs` of `odd_one` is an attribute", "", "class"),
+    ("size =", "arity =", "CS123", "`arity` of `odd_one` is an attribute", "", "class"),
+    ("size =", "values =", "CS123", "`values` of `odd_one` is an attribute", "", "class"),
+    ("example", "arity = 1\n    example", "CS122", "`arity` of", "it is 1", "class"),
+    ("example", "arity = (2, 1)\n    example", "CS122", "`arity` of", "(2, 1)", "class"),
+    ("example", "versions = ()\n    example", "CS122", "`versions` of", "()", "class"),
+    ("example", "follows = 1\n    example", "CS122", "`follows` of", "it is 1", "class"),
 ]  # fmt: skip
 
 
