@@ -54,6 +54,13 @@ FUNCTIONS = {
 }
 ACTIVATIONS = ("none", *FUNCTIONS)  # what the field `activation` takes
 
+
+def activation_field() -> Choice:
+    return Choice(
+        *ACTIVATIONS, default="none", doc="Function applied to each output number."
+    )
+
+
 SCALED_TANH = '''\
 def scaled_tanh(x, amplitude=1.7159, slope=2 / 3):
     """LeCun's: about 1 at 1 and -1 at -1."""

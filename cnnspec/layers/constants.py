@@ -9,11 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from cnnspec.arrays import Constant, Given, Nested, shape_of
-from cnnspec.layers.layer import Misfit, Remark, Weight
+from cnnspec.layers.layer import Layer, Misfit, Remark, Weight
 
 if TYPE_CHECKING:
     from cnnspec.emit.call import Code
     from cnnspec.emit.site import Instance, Site, Step, Value
+    from cnnspec.shapes import Shape
 
 TORCH_CONSTANT = '''\
 def constant(layer, weight):
@@ -78,6 +79,24 @@ def constant_field(what: str = "kernel", more: str = "") -> Constant:
         "filter by filter; without the axis of the channels each channel gets the same, "
         f"without that of the filters each filter.{more}",
     )
+
+
+class MayBeGiven(Layer):
+    """What has the field `weights`, its first tensor as constants."""
+
+    __slots__ = ()
+
+    @property
+    def given(self) -> Given | None:
+        """The constants; the name `weights` is that of the tensors."""
+        given: Given | None = self.values["weights"]
+        return given
+
+    def check_given(self, inputs: tuple[Shape, ...]) -> None:
+        """Raises Misfit (CS330) where the constants have another shape than the tensor."""
+        if self.given is not None:
+            weight = self.weights(inputs)[0]
+            check_shape(self.given.constant, weight.shape, "weights", self.takes_rows)
 
 
 def check_shape(

@@ -5,17 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnspec.arrays import Connections, Given
-from cnnspec.dims import Window
-from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
+from cnnspec.arrays import Connections
+from cnnspec.fields import Boolean, spread
 from cnnspec.layers.activation import (
-    ACTIVATIONS,
+    activation_field,
     kept_with,
     keras_activation,
     torch_activation,
 )
 from cnnspec.layers.constants import (
-    check_shape,
+    MayBeGiven,
     constant_field,
     constant_weight,
     keras_kernel,
@@ -25,11 +24,11 @@ from cnnspec.layers.faults import indivisible
 from cnnspec.layers.layer import Kept, Misfit, Weight, only
 from cnnspec.layers.padding import (
     keras_every,
+    keras_slices,
     keras_word,
     keras_zeros,
     torch_inside,
     torch_padding,
-    windows_of,
 )
 from cnnspec.layers.partial import (
     check_table,
@@ -38,14 +37,23 @@ from cnnspec.layers.partial import (
     refuse_beside,
     torch_partial,
 )
-from cnnspec.layers.window import Sliding, resolve_windows, walk
+from cnnspec.layers.window import Sliding, walk
+from cnnspec.layers.window_fields import (
+    dilation_field,
+    filters_field,
+    groups_field,
+    kernel_field,
+    padding_field,
+    rounding_field,
+    stride_field,
+)
 from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
 
 
-class Conv(Sliding):
+class Conv(Sliding, MayBeGiven):
     """Convolution (cross-correlation, as in all frameworks) with learned kernels.
 
     Each of K filters slides over the input with stride S and sums, in each window, F x F x C
@@ -65,42 +73,21 @@ class Conv(Sliding):
     takes_values = True
     example = "- conv: {filters: 10, kernel: 5, padding: 2, activation: relu}"
 
-    filters = Integer(least=1, doc="Number of filters K: channels of the output.")
-    kernel = PerAxis(doc="Extent F of a filter.")
-    stride = PerAxis(1, doc="Step S between windows.")
-    padding = Padding(
-        0,
-        doc="Zeros around the input: a number P, `valid` (none), `same` (W/S windows, rounded "
-        "up), one number per axis, or before and after for each axis.",
-        unit="pixels",
-    )
-    dilation = PerAxis(
-        1, doc="Distance D between a filter's taps; it spans (F - 1)D + 1."
-    )
-    groups = Integer(
-        1, least=1, doc="The channels are split into this many groups, convolved apart."
-    )
+    filters = filters_field()
+    kernel = kernel_field()
+    stride = stride_field()
+    padding = padding_field()
+    dilation = dilation_field()
+    groups = groups_field()
     bias = Boolean(True, doc="Adds a learned number per filter.")
-    activation = Choice(
-        *ACTIVATIONS, default="none", doc="Function applied to each output number."
-    )
+    activation = activation_field()
     weights_ = constant_field()
     connections = Connections(
         None,
         doc="For each filter the list of the channels it sees, counted from 0: a filter has "
         "kernels for these alone.",
     )
-    rounding = Choice(
-        "floor",
-        "exact",
-        default="floor",
-        doc="Where the stride does not divide: drop the last pixels, or refuse.",
-    )
-
-    def windows(self, shape: Shape) -> tuple[Window, ...]:
-        return resolve_windows(
-            shape.spatial, self.kernel, self.stride, self.padding, self.dilation
-        )
+    rounding = rounding_field()
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(self.op, inputs, (MAPS,))
@@ -113,15 +100,8 @@ class Conv(Sliding):
                 if not absent:
                     refuse_beside(field)
             check_table(self.connections, filters, channels)
-        if self.given is not None:
-            check_shape(self.given.constant, self.weights(inputs)[0].shape, "weights")
+        self.check_given(inputs)
         return (made,)
-
-    @property
-    def given(self) -> Given | None:
-        """The constant kernel; the name `weights` is that of the tensors."""
-        given: Given | None = self.values["weights"]
-        return given
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         shape, filters = inputs[0], self.filters
@@ -156,12 +136,7 @@ class Conv(Sliding):
         return [*outside, conv, *torch_activation(site)]
 
     def keras(self, site: Site) -> list[Step]:
-        # Keras refuses a stride together with a dilation: stride 1, then a slice.
-        sliced = any(
-            max(w.stride for w in windows_of(i)) > 1
-            and max(w.dilation for w in windows_of(i)) > 1
-            for i in site.instances
-        )
+        sliced = keras_slices(site)
         padding = keras_word(site, steps_of_one=sliced)
         options = {
             **({} if sliced else site.unless(1, strides=site.field("stride"))),

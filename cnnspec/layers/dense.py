@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnspec.arrays import Given
-from cnnspec.fields import Boolean, Choice, Integer
+from cnnspec.fields import Boolean, Integer
 from cnnspec.layers.activation import (
-    ACTIVATIONS,
+    activation_field,
     kept_with,
     keras_activation,
     torch_activation,
 )
 from cnnspec.layers.constants import (
-    check_shape,
+    MayBeGiven,
     constant_field,
     constant_weight,
     keras_kernel,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
 
 
-class Dense(Layer):
+class Dense(MayBeGiven):
     """Fully connected: each unit is a weighted sum of all features, plus a bias.
 
     On a sequence the same layer is applied at each position.
@@ -55,16 +54,8 @@ class Dense(Layer):
 
     units = Integer(least=1, doc="Number of units: features of the output.")
     bias = Boolean(True, doc="Adds a learned number per unit.")
-    activation = Choice(
-        *ACTIVATIONS, default="none", doc="Function applied to each output number."
-    )
+    activation = activation_field()
     weights_ = constant_field()
-
-    @property
-    def given(self) -> Given | None:
-        """The constant kernel; the name `weights` is that of the tensors."""
-        given: Given | None = self.values["weights"]
-        return given
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(
@@ -73,8 +64,7 @@ class Dense(Layer):
             (VECTOR, SEQUENCE),
             help="put `flatten` or `global_avg_pool` before it",
         )
-        if self.given is not None:
-            check_shape(self.given.constant, self.weights(inputs)[0].shape, "weights")
+        self.check_given(inputs)
         return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:

@@ -6,18 +6,16 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnspec.arrays import Given
-from cnnspec.dims import Window
-from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
+from cnnspec.fields import Boolean, Integer, spread
 from cnnspec.layers.activation import (
-    ACTIVATIONS,
+    activation_field,
     kept_with,
     keras_activation,
     torch_activation,
 )
 from cnnspec.layers.constants import (
     KERAS_BY_CHANNEL,
-    check_shape,
+    MayBeGiven,
     constant_field,
     constant_weight,
     has_constant,
@@ -29,13 +27,22 @@ from cnnspec.layers.fans import by_both_fans, keras_swapped, keras_usual
 from cnnspec.layers.layer import Kept, Weight, only
 from cnnspec.layers.padding import (
     keras_every,
+    keras_slices,
     keras_word,
     keras_zeros,
     torch_inside,
     torch_padding,
     windows_of,
 )
-from cnnspec.layers.window import Sliding, resolve_windows, walk
+from cnnspec.layers.window import Sliding, walk
+from cnnspec.layers.window_fields import (
+    dilation_field,
+    filters_field,
+    kernel_field,
+    padding_field,
+    rounding_field,
+    stride_field,
+)
 from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
@@ -65,35 +72,16 @@ class ByChannel(Sliding):
     takes_init = True
     adds_bias = True
 
-    kernel = PerAxis(doc="Extent F of a filter.")
-    stride = PerAxis(1, doc="Step S between windows.")
-    padding = Padding(
-        0,
-        doc="Zeros around the input: a number P, `valid` (none), `same` (W/S windows, rounded "
-        "up), one number per axis, or before and after for each axis.",
-        unit="pixels",
-    )
-    dilation = PerAxis(
-        1, doc="Distance D between a filter's taps; it spans (F - 1)D + 1."
-    )
+    kernel = kernel_field()
+    stride = stride_field()
+    padding = padding_field()
+    dilation = dilation_field()
     multiplier = Integer(
         1, least=1, doc="Number of filters M on each channel of the input."
     )
     bias = Boolean(True, doc="Adds a learned number to each channel of the output.")
-    activation = Choice(
-        *ACTIVATIONS, default="none", doc="Function applied to each output number."
-    )
-    rounding = Choice(
-        "floor",
-        "exact",
-        default="floor",
-        doc="Where the stride does not divide: drop the last pixels, or refuse.",
-    )
-
-    def windows(self, shape: Shape) -> tuple[Window, ...]:
-        return resolve_windows(
-            shape.spatial, self.kernel, self.stride, self.padding, self.dilation
-        )
+    activation = activation_field()
+    rounding = rounding_field()
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(self.op, inputs, (MAPS,))
@@ -114,7 +102,7 @@ class ByChannel(Sliding):
         return sum(kernels) * prod(outputs[0].spatial)
 
 
-class DepthwiseConv(ByChannel):
+class DepthwiseConv(ByChannel, MayBeGiven):
     """Convolution of each channel with filters of its own; channels are never summed.
 
     Each of the C channels gets M filters of F x F (`multiplier`), so that channels cM to cM + M - 1
@@ -132,16 +120,9 @@ class DepthwiseConv(ByChannel):
 
     weights_ = constant_field()
 
-    @property
-    def given(self) -> Given | None:
-        """The constant kernel; the name `weights` is that of the tensors."""
-        given: Given | None = self.values["weights"]
-        return given
-
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         made = super().infer(inputs)
-        if self.given is not None:
-            check_shape(self.given.constant, self._kernel(inputs[0]), "weights")
+        self.check_given(inputs)
         return made
 
     def _filters(self, shape: Shape) -> int:
@@ -195,7 +176,7 @@ class SeparableConv(ByChannel):
     op = "separable_conv"
     example = "- separable_conv: {filters: 64, kernel: 3, padding: 1}"
 
-    filters = Integer(least=1, doc="Number of filters K: channels of the output.")
+    filters = filters_field()
 
     def _filters(self, shape: Shape) -> int:
         return self.filters
@@ -308,12 +289,7 @@ def _keras_depthwise(site: Site, suffix: str, last: dict[str, Value]) -> list[St
             **last,
         )
         return [*_keras_outside(site, padding), conv]
-    # Keras' convolution refuses a stride together with a dilation: stride 1, then a slice.
-    sliced = any(
-        max(w.stride for w in windows_of(i)) > 1
-        and max(w.dilation for w in windows_of(i)) > 1
-        for i in site.instances
-    )
+    sliced = keras_slices(site)
     padding = keras_word(site, steps_of_one=sliced)
     make = partial(site.layer, suffix=suffix) if suffix else partial(keras_kernel, site)
     conv = make(

@@ -23,6 +23,15 @@ class DropPath(nn.Dropout):
 '''
 
 
+def rate_field(what: str = "numbers") -> Number:
+    return Number(
+        least=0,
+        below=1,
+        samples=[0.5, 0, 0.1, 0.25],
+        doc=f"Share of {what} that are dropped.",
+    )
+
+
 class Dropping(Layer):
     """What they share: nothing changes in evaluation."""
 
@@ -46,12 +55,7 @@ class Dropout(Dropping):
     op = "dropout"
     example = "- dropout: {rate: 0.5}"
 
-    rate = Number(
-        least=0,
-        below=1,
-        samples=[0.5, 0, 0.1, 0.25],
-        doc="Share of numbers that are dropped.",
-    )
+    rate = rate_field()
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return Kept(inputs=False, bytes=outputs[0].elements)  # the mask
@@ -77,12 +81,7 @@ class SpatialDropout(Dropping):
     op = "spatial_dropout"
     example = "- spatial_dropout: {rate: 0.2}"
 
-    rate = Number(
-        least=0,
-        below=1,
-        samples=[0.5, 0, 0.1, 0.25],
-        doc="Share of maps that are dropped.",
-    )
+    rate = rate_field("maps")
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         help = "`dropout` drops single numbers"
@@ -118,12 +117,7 @@ class AlphaDropout(Dropping):
     op = "alpha_dropout"
     example = "- alpha_dropout: {rate: 0.1}"
 
-    rate = Number(
-        least=0,
-        below=1,
-        samples=[0.5, 0, 0.05, 0.25],
-        doc="Share of numbers that are dropped.",
-    )
+    rate = rate_field()
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return Kept(inputs=False, numbers=inputs[0].elements)
@@ -148,12 +142,7 @@ class DropPath(Dropping):
     op = "drop_path"
     example = "- drop_path: {rate: 0.1}"
 
-    rate = Number(
-        least=0,
-        below=1,
-        samples=[0.5, 0, 0.1, 0.25],
-        doc="Share of samples that are dropped.",
-    )
+    rate = rate_field("samples")
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return Kept(inputs=False, numbers=1)

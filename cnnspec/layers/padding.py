@@ -260,6 +260,18 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...]:
     return result
 
 
+def keras_slices(site: Site) -> bool:
+    """Whether a convolution of Keras is made at stride 1, and `keras_every` slices it.
+
+    Keras refuses a stride together with a dilation.
+    """
+    return any(
+        max(w.stride for w in windows_of(i)) > 1
+        and max(w.dilation for w in windows_of(i)) > 1
+        for i in site.instances
+    )
+
+
 def keras_every(site: Site) -> Step:
     """What a stride keeps of a convolution at stride 1."""
     rank = site.rank

@@ -6,7 +6,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnnspec import dims
-from cnnspec.dims import Window
 from cnnspec.fields import Boolean, Choice, Number, Padding, PerAxis
 from cnnspec.layers.faults import nothing_to_pool
 from cnnspec.layers.layer import INDEX, Kept, Misfit, only
@@ -24,7 +23,7 @@ from cnnspec.layers.padding import (
     torch_padding,
     windows_of,
 )
-from cnnspec.layers.window import Sliding, resolve_windows, walk
+from cnnspec.layers.window import Sliding, walk
 from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
@@ -79,13 +78,6 @@ class Pool(Sliding):
         doc="Where the stride does not divide: drop the last pixels, refuse, or keep the "
         "partial window.",
     )
-
-    def windows(self, shape: Shape) -> tuple[Window, ...]:
-        values = self.values
-        stride = values["kernel"] if values["stride"] is None else values["stride"]
-        return resolve_windows(
-            shape.spatial, values["kernel"], stride, values["padding"]
-        )
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(self.op, inputs, (MAPS,))

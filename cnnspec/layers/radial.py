@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnspec.arrays import Given
 from cnnspec.fields import Boolean, Integer
 from cnnspec.layers.constants import (
-    check_shape,
+    MayBeGiven,
     constant_field,
     constant_weight,
     has_constant,
     keras_constant,
     torch_kernel,
 )
-from cnnspec.layers.layer import EVERYWHERE, Kept, Layer, Reach, Weight, only
+from cnnspec.layers.layer import EVERYWHERE, Kept, Reach, Weight, only
 from cnnspec.shapes import SEQUENCE, VECTOR, Shape
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class RadialBasis(layers.Layer):
 '''
 
 
-class RadialBasis(Layer):
+class RadialBasis(MayBeGiven):
     """Radial basis units: how far the features x are from each unit's centre w.
 
     y_i = sum over j of (x_j - w_ij)^2: 0 at the centre. With `negative: true` the sign is
@@ -84,12 +83,6 @@ class RadialBasis(Layer):
         " What follows the axis of the units may be nested otherwise: a bitmap's rows.",
     )
 
-    @property
-    def given(self) -> Given | None:
-        """The constant centres; the name `weights` is that of the tensors."""
-        given: Given | None = self.values["weights"]
-        return given
-
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(
             self.op,
@@ -97,9 +90,7 @@ class RadialBasis(Layer):
             (VECTOR, SEQUENCE),
             help="put `flatten` or `global_avg_pool` before it",
         )
-        if self.given is not None:
-            (weight,) = self.weights(inputs)
-            check_shape(self.given.constant, weight.shape, "weights", rows=True)
+        self.check_given(inputs)
         return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnspec.fields import Boolean, Choice, Integer, Padding, PerAxis, spread
+from cnnspec.fields import Boolean, Padding, PerAxis, spread
 from cnnspec.layers.activation import (
-    ACTIVATIONS,
+    activation_field,
     kept_with,
     keras_activation,
     torch_activation,
@@ -23,6 +23,12 @@ from cnnspec.layers.fans import (
 from cnnspec.layers.faults import cropped_away, indivisible, overshot
 from cnnspec.layers.layer import EVERYWHERE, Kept, Layer, Misfit, Reach, Weight, only
 from cnnspec.layers.window import along_axes, along_sides
+from cnnspec.layers.window_fields import (
+    dilation_field,
+    filters_field,
+    groups_field,
+    kernel_field,
+)
 from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
@@ -121,8 +127,8 @@ class ConvTranspose(Layer):
     torch_init = TORCH_HE
     example = "- conv_transpose: {filters: 64, kernel: 2, stride: 2}"
 
-    filters = Integer(least=1, doc="Number of filters K: channels of the output.")
-    kernel = PerAxis(doc="Extent F of a filter.")
+    filters = filters_field()
+    kernel = kernel_field()
     stride = PerAxis(1, doc="Step S in the output between neighbours of the input.")
     padding = Padding(
         0,
@@ -133,16 +139,10 @@ class ConvTranspose(Layer):
     output_padding = PerAxis(
         0, least=0, doc="Adds this much at the end of each axis; less than the stride."
     )
-    dilation = PerAxis(
-        1, doc="Distance D between a filter's taps; it spans (F - 1)D + 1."
-    )
-    groups = Integer(
-        1, least=1, doc="The channels are split into this many groups, convolved apart."
-    )
+    dilation = dilation_field()
+    groups = groups_field()
     bias = Boolean(True, doc="Adds a learned number per filter.")
-    activation = Choice(
-        *ACTIVATIONS, default="none", doc="Function applied to each output number."
-    )
+    activation = activation_field()
 
     def stretches(self, shape: Shape) -> tuple[Stretch, ...]:
         """One per spatial axis; raises Misfit (CS303)."""

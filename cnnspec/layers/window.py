@@ -15,13 +15,24 @@ PerAxis = int | tuple[int, ...]
 
 
 class Sliding(Layer):
-    """A layer whose window slides over maps: fields kernel, stride, padding and rounding."""
+    """A layer whose window slides over maps.
+
+    Its fields are kernel, stride, padding and rounding, and it may have a dilation.
+    """
 
     __slots__ = ()
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         """One per spatial axis; raises Misfit (CS303)."""
-        raise NotImplementedError
+        values = self.values
+        kernel, stride = values["kernel"], values["stride"]
+        return resolve_windows(
+            shape.spatial,
+            kernel,
+            kernel if stride is None else stride,
+            values["padding"],
+            values.get("dilation", 1),
+        )
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         windows = self.windows(inputs[0])
