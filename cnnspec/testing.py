@@ -7,8 +7,9 @@ frameworks; this module only asks for what they have loaded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection
+from functools import cache, reduce
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from cnnspec.diagnostics import Bag
 from cnnspec.emit.build import model_text
 from cnnspec.fields import NAMING, Declared
 from cnnspec.layers import OPERATIONS
-from cnnspec.layers.layer import Layer
+from cnnspec.layers.layer import Layer, Weight
 from cnnspec.names import camel
 from cnnspec.plugins import admit_file
 from cnnspec.render import render_text
@@ -69,28 +70,34 @@ class Models:
         self.pytorch.eval()
 
     def share_weights(self, layouts: dict[str, Layout] | None = None) -> None:
-        """Draws vectors (scales, biases, statistics) anew and gives Keras all of PyTorch's.
+        """Draws anew what begins alike, and gives Keras all of PyTorch's tensors.
+
+        Drawn are vectors (scales, biases, statistics) and what is one number over and over:
+        with zeros, models would agree that don't compute the same.
 
         Args:
             layouts: by operation, where its tensors go in Keras: from the tensors by name and
                 the layer's fields to arrays by attribute of the Keras layer. Without one,
                 `weight` is a kernel (O, I, spatial...), and what has another name keeps it.
         """
+        nodes = {_attribute_path(node.path): node for node in self.graph.layers}
         layers: dict[str, Tensors] = {}
         for key, tensor in self.pytorch.state_dict().items():
-            path, _, name = key.rpartition(".")
+            path, name = _owner(key, nodes)
             if tensor.dim():  # not a batch norm's count of batches
-                if tensor.dim() == 1:
+                if tensor.dim() == 1 or bool((tensor == tensor.flatten()[0]).all()):
                     tensor.uniform_(0.5, 1.5)
                 layers.setdefault(path, {})[name] = tensor.numpy()
-        nodes = {_attribute_path(node.path): node for node in self.graph.layers}
         for path, tensors in layers.items():
             layer, made = nodes[path].layer, self.keras.get_layer(path)
             assert layer is not None
             layout = (layouts or {}).get(layer.op)
-            placed = layout(tensors, layer.values) if layout else _placed(tensors, made)
+            if layout is None:
+                placed = _placed(tensors, made, path, layer.op)
+            else:
+                placed = layout(tensors, layer.values)
             for name, array in placed.items():
-                getattr(made, name).assign(array)
+                _attribute(made, name).assign(array)
 
     def outputs(self, *inputs: Any) -> tuple[Any, Any]:
         """What PyTorch and Keras make of arrays (N, C, H, W): arrays, or dicts of them."""
@@ -108,6 +115,10 @@ class Models:
             shape = self.graph.shape(self.graph.outputs[name])
             array = keras.ops.convert_to_numpy(theirs[name])
             found[name] = ours[name].numpy(), _channels_first(array, shape)
+            for side, value in zip(("PyTorch", "Keras"), found[name], strict=True):
+                assert shape is not None and value.shape[1:] == shape.sizes, (
+                    f"{name}: {side} gives {value.shape[1:]}, the check {shape.sizes}"
+                )
         if len(served) == 1:
             return found[served[0]]
         ours, theirs = ({n: pair[i] for n, pair in found.items()} for i in (0, 1))
@@ -117,26 +128,52 @@ class Models:
 def both_models(spec: str) -> Models:
     """Builds a spec's text for both frameworks.
 
-    Both must have the tensors that the layers' `weights` names.
+    PyTorch's must have the tensors that the layers' `weights` names, and Keras' as many
+    numbers; as many of them must learn.
     """
     checked = check_source(SourceFile("spec.yaml", spec), {})
     faults = [d for d in checked.diagnostics if d.severity == "error"]
     assert not faults, render_text(faults, checked.source, False, 100)
     models = Models(checked)
-    wanted: dict[str, tuple[int, ...]] = {}
+    wanted: dict[str, Weight] = {}
     for node in models.graph.layers:
         assert node.layer is not None
-        path, count = _attribute_path(node.path), 0
-        for weight in node.layer.weights(models.graph.shapes_in(node)):
-            wanted[f"{path}.{weight.name}"] = weight.shape
-            count += weight.count
-        if count:
-            held = models.keras.get_layer(path).count_params()
-            assert held == count, f"{path}: Keras has {held} numbers, `weights` {count}"
-    state = models.pytorch.state_dict()
-    found = {key: tuple(value.shape) for key, value in state.items() if value.dim()}
-    assert found == wanted, f"PyTorch has {found}, `weights` {wanted}"
+        weights = node.layer.weights(models.graph.shapes_in(node))
+        if node.reuses or not weights:
+            continue
+        path = _attribute_path(node.path)
+        if not node.trainable:
+            weights = tuple(weight._replace(constant=True) for weight in weights)
+        wanted |= {f"{path}.{weight.name}": weight for weight in weights}
+        _check_counts(path, models.keras.get_layer(path), weights)
+    _check_tensors(models.pytorch, wanted)
     return models
+
+
+def _check_counts(path: str, layer: Any, weights: tuple[Weight, ...]) -> None:
+    """A Keras layer's against those of `weights`."""
+    held, count = layer.count_params(), sum(w.count for w in weights)
+    assert held == count, f"{path}: Keras has {held} numbers, `weights` {count}"
+    held = sum(prod(w.shape) for w in layer.trainable_weights)
+    count = sum(w.count for w in weights if w.learned and not w.constant)
+    assert held == count, f"{path}: {held} numbers learn in Keras, {count} in `weights`"
+
+
+def _check_tensors(model: Any, wanted: dict[str, Weight]) -> None:
+    """A PyTorch model's against those of `weights`."""
+    state, parameters = model.state_dict(), dict(model.named_parameters())
+    found = {key: tuple(value.shape) for key, value in state.items() if value.dim()}
+    shapes = {key: weight.shape for key, weight in wanted.items()}
+    assert found == shapes, f"PyTorch has {found}, `weights` {shapes}"
+    for key, weight in wanted.items():
+        kind = "a parameter" if key in parameters else "a buffer"
+        assert weight.learned == (key in parameters), (
+            f"{key} is {kind} in PyTorch, and `weights` has learned={weight.learned}"
+        )
+        learns = key in parameters and parameters[key].requires_grad
+        assert learns == (weight.learned and not weight.constant), (
+            f"{key} {'learns' if learns else 'never learns'} in PyTorch, unlike `weights`"
+        )
 
 
 def gap(found: Any, expected: Any) -> float:
@@ -153,18 +190,53 @@ def _run(checked: Checked, target: str) -> ModuleType:
     return module
 
 
-def _placed(tensors: Tensors, layer: Any) -> Tensors:
+def _placed(tensors: Tensors, layer: Any, path: str, op: str) -> Tensors:
     """Tensors under the names of a Keras layer's attributes, kernels turned."""
     placed = {}
     for name, value in tensors.items():
-        if hasattr(getattr(layer, name, None), "assign"):
+        if _has(layer, name):
             placed[name] = value
             continue
-        other = next(other for other in _NAMES[name] if hasattr(layer, other))
+        part, _, last = name.rpartition(".")
+        others = [f"{part}.{other}".lstrip(".") for other in _NAMES.get(last, ())]
+        found = next((other for other in others if _has(layer, other)), None)
+        if found is None:
+            raise AssertionError(_unplaced(name, others, layer, path, op))
         if value.ndim > 1:
             value = value.transpose(*range(2, value.ndim), 1, 0)
-        placed[other] = value
+        placed[found] = value
     return placed
+
+
+def _unplaced(name: str, others: list[str], layer: Any, path: str, op: str) -> str:
+    nor = f" (nor {', '.join(f'`{other}`' for other in others)})" if others else ""
+    own = [w.path.partition("/")[2].replace("/", ".") or w.name for w in layer.weights]
+    held = ", ".join(f"`{name}`" for name in own) or "nothing"
+    return (
+        f"{path}: Keras has no `{name}`{nor}; it holds {held}; pass "
+        f'`share_weights({{"{op}": …}})`'
+    )
+
+
+def _has(layer: Any, name: str) -> bool:
+    try:
+        return hasattr(_attribute(layer, name), "assign")
+    except AttributeError:
+        return False
+
+
+def _attribute(layer: Any, name: str) -> Any:
+    """Of the layer or, with dots, of its parts."""
+    return reduce(getattr, name.split("."), layer)
+
+
+def _owner(key: str, paths: Collection[str]) -> tuple[str, str]:
+    """The layer that a key of the state dict belongs to, and the tensor's name in it."""
+    path, _, name = key.rpartition(".")
+    while path not in paths:
+        path, _, part = path.rpartition(".")
+        name = f"{part}.{name}"
+    return path, name
 
 
 def _attribute_path(path: str) -> str:
