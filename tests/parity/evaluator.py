@@ -37,7 +37,7 @@ def evaluate(graph, state, inputs, training=False):
             key = f"{path}.running_mean"
             before = {**own, "running_mean": running.get(key, own["running_mean"])}
             running[key] = following(node["values"], before, *xs, learns)
-        found.append(EVALUATE[node["op"]](node, own, xs, learns))
+        found.append(meaning(node)(node, own, xs, learns))
     final = LOGITS.get(graph["loss"])
     outputs = {}
     for name, (number, port) in graph["outputs"].items():
@@ -48,12 +48,18 @@ def evaluate(graph, state, inputs, training=False):
             values = {**node["values"], field_of(node): "none"}
             xs = [found[n][p] for n, p in node["inputs"]]
             plain = {**node, "values": values}
-            function = EVALUATE[node["op"]]
             own = weights.get(key_of(node), {})
-            outputs[name] = function(plain, own, xs, training)[port]
+            outputs[name] = meaning(node)(plain, own, xs, training)[port]
             continue
         outputs[name] = found[number][port]
     return outputs, running
+
+
+def meaning(node):
+    """The function of the node's operation."""
+    if node["op"] not in EVALUATE:
+        raise LookupError(f"what `{node['op']}` means: say it in tests/parity/oracle")
+    return EVALUATE[node["op"]]
 
 
 def field_of(node):

@@ -40,10 +40,20 @@ def to_keras(value):
     return value.transpose(axes)
 
 
-def usual(tensors, values):
-    """Kernels and biases, under Keras' names."""
+def usual(tensors, places):
+    """Under the same names; else kernels and biases, under Keras' names."""
     names = {"weight": "kernel", "bias": "bias"}
-    return {names[name]: to_keras(value) for name, value in tensors.items()}
+    found = {}
+    for name, value in tensors.items():
+        if is_variable(places([name])):
+            found[name] = value
+        else:
+            found[names.get(name, name)] = to_keras(value)
+    return found
+
+
+def is_variable(found):
+    return bool(found) and hasattr(found[0], "assign")
 
 
 def own_layers(model):
@@ -73,6 +83,21 @@ def variables_of(path, layers):
     return variables
 
 
+def placed(node, tensors, places):
+    """Arrays by attribute of the Keras layer."""
+    layout = LAYOUTS.get(node["op"])
+    found = layout(tensors, node["values"]) if layout else usual(tensors, places)
+    options = found if isinstance(found, list) else [found]
+    for option in options:
+        if not option or places(option):
+            return option
+    names = ", ".join(f"`{name}`" for option in options for name in option)
+    raise LookupError(
+        f"Keras' layer of `{node['op']}` lacks one of {names}: write LAYOUTS in "
+        "tests/parity/layouts"
+    )
+
+
 def set_weights(model, weights, graph):
     nodes = {n["path"].replace("[", ".").replace("]", ""): n for n in graph["nodes"]}
     by_layer = {}
@@ -83,10 +108,8 @@ def set_weights(model, weights, graph):
     own = {layer.name: layer for layer in own_layers(model)}
     for path, tensors in by_layer.items():
         node = nodes[path]
-        placed = LAYOUTS.get(node["op"], usual)(tensors, node["values"])
         places = variables_of(path, own)
-        options = placed if isinstance(placed, list) else [placed]
-        for attribute, value in next(o for o in options if not o or places(o)).items():
+        for attribute, value in placed(node, tensors, places).items():
             (variable,) = places([attribute])
             if value.ndim < len(variable.shape):  # the same numbers over more axes
                 value = value.reshape(variable.shape)
