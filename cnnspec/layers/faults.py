@@ -143,8 +143,7 @@ def indivisible(channels: int, filters: int, groups: int) -> Remark:
 
 def divisors_near(number: int, value: int) -> list[int]:
     """Divisors of a number, the nearest to a value first; of a large one not all."""
-    middle = min(value, number)
-    near = range(max(1, middle - REACH), min(number, middle + REACH) + 1)
+    near = range(max(1, value - REACH), min(number, value + REACH) + 1)
     found = [n for n in near if number % n == 0] or [1, number]
     return sorted(found, key=lambda n: abs(n - value))
 

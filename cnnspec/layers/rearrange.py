@@ -229,7 +229,8 @@ def _no_pixels(channels: int, factor: int) -> Remark:
 
 def _no_blocks(shape: Shape, factor: int) -> Remark:
     """CS345: the factor does not divide the extent."""
-    fitting = divisors_near(gcd(*shape.spatial), factor)
+    most = gcd(*shape.spatial)
+    fitting = divisors_near(most, min(factor, most))
     return Remark(
         "CS345",
         "the factor does not divide the extent",
