@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from cnnspec.arrays import Numbers, shape_of
 from cnnspec.declared import read_declared
 from cnnspec.fields import Declared, Number
 from cnnspec.layers.constants import check_shape
 from cnnspec.layers.layer import Misfit, Remark, Remedy
-from cnnspec.layers.partial import refuse_beside
 from cnnspec.suggest import did_you_mean
 from cnnspec.yamltree import Mapping, Node, Scalar
 
@@ -26,16 +25,13 @@ class Draw(NamedTuple):
     args: tuple[Any, ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
 
-    @property
-    def reads_fans(self) -> bool:
-        """Whether it asks how many numbers enter and leave."""
-        return any(w in self.function for w in ("kaiming", "xavier", "VarianceScaling"))
-
 
 class Initializer(Declared):
     """A distribution of a kernel's first values; biases begin at zero."""
 
     kind: ClassVar[str] = ""
+    # What its variance depends on: the numbers that enter an output, or those that leave, too.
+    fan: ClassVar[Literal["in", "both"] | None] = None
 
     def pytorch(self) -> Draw:
         """The `nn.init` call; the tensor comes before `args`."""
@@ -58,68 +54,66 @@ class Initializer(Declared):
         )
 
 
-def _scaled(scale: float, fan: str, distribution: str) -> Draw:
-    return Draw("keras.initializers.VarianceScaling", (scale, fan, distribution))
+class Scaled(Initializer):
+    """What has a variance of `scale` by a fan, or by the mean of both."""
+
+    scale: ClassVar[float]
+    distribution: ClassVar[str]  # as Keras calls it
+
+    def keras(self) -> Draw:
+        fan = "fan_in" if self.fan == "in" else "fan_avg"
+        args = (self.scale, fan, self.distribution)
+        return Draw("keras.initializers.VarianceScaling", args)
 
 
-class HeNormal(Initializer):
+class HeNormal(Scaled):
     """Normal with variance 2/fan_in, not truncated. Source: He et al., 2015, eq. 10."""
 
-    kind = "he_normal"
+    kind, fan = "he_normal", "in"
+    scale, distribution = 2.0, "untruncated_normal"
 
     def pytorch(self) -> Draw:
         return Draw("nn.init.kaiming_normal_", options=(("nonlinearity", "relu"),))
 
-    def keras(self) -> Draw:
-        return _scaled(2.0, "fan_in", "untruncated_normal")
 
-
-class HeUniform(Initializer):
+class HeUniform(Scaled):
     """Uniform with variance 2/fan_in: within ±sqrt(6/fan_in). Source: He et al., 2015."""
 
-    kind = "he_uniform"
+    kind, fan = "he_uniform", "in"
+    scale, distribution = 2.0, "uniform"
 
     def pytorch(self) -> Draw:
         return Draw("nn.init.kaiming_uniform_", options=(("nonlinearity", "relu"),))
 
-    def keras(self) -> Draw:
-        return _scaled(2.0, "fan_in", "uniform")
 
-
-class GlorotNormal(Initializer):
+class GlorotNormal(Scaled):
     """Normal with variance 2/(fan_in + fan_out), not truncated. Source: Glorot and Bengio, 2010."""
 
-    kind = "glorot_normal"
+    kind, fan = "glorot_normal", "both"
+    scale, distribution = 1.0, "untruncated_normal"
 
     def pytorch(self) -> Draw:
         return Draw("nn.init.xavier_normal_")
 
-    def keras(self) -> Draw:
-        return _scaled(1.0, "fan_avg", "untruncated_normal")
 
-
-class GlorotUniform(Initializer):
+class GlorotUniform(Scaled):
     """Uniform within ±sqrt(6/(fan_in + fan_out)). Source: Glorot and Bengio, 2010, eq. 16."""
 
-    kind = "glorot_uniform"
+    kind, fan = "glorot_uniform", "both"
+    scale, distribution = 1.0, "uniform"
 
     def pytorch(self) -> Draw:
         return Draw("nn.init.xavier_uniform_")
 
-    def keras(self) -> Draw:
-        return _scaled(1.0, "fan_avg", "uniform")
 
-
-class LecunNormal(Initializer):
+class LecunNormal(Scaled):
     """Normal with variance 1/fan_in, not truncated. Source: LeCun et al., "Efficient BackProp", 1998."""
 
-    kind = "lecun_normal"
+    kind, fan = "lecun_normal", "in"
+    scale, distribution = 1.0, "untruncated_normal"
 
     def pytorch(self) -> Draw:
         return Draw("nn.init.kaiming_normal_", options=(("nonlinearity", "linear"),))
-
-    def keras(self) -> Draw:
-        return _scaled(1.0, "fan_in", "untruncated_normal")
 
 
 class Normal(Initializer):
@@ -217,6 +211,8 @@ class Values(Initializer):
             )
         try:
             if layer.values.get("connections") is not None:
+                from cnnspec.layers.partial import refuse_beside
+
                 refuse_beside("init: values")
             check_shape(self.numbers, weights[0].shape, "init", layer.takes_rows)
         except Misfit as misfit:

@@ -15,12 +15,13 @@ from cnnspec.layers.layer import Layer, Weight
 from cnnspec.spec import Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cnnspec.emit.pytorch_walk import TorchWalk
+    from cnnspec.graph import Node
     from cnnspec.spec import Entry
 
 KERNELS = ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d", "nn.Linear")
-PARTS = {f"_SeparableConv{rank}d": f"nn.Conv{rank}d" for rank in (1, 2, 3)}
-PARTIAL = "_PartialConv"  # see layers.partial
 
 
 class Class(NamedTuple):
@@ -46,11 +47,13 @@ def init_weights(source: Source, classes: list[Class]) -> list[str]:
     Returns: no line where there is nothing to begin.
     """
     names = {name for made in classes for name in made.walk.modules}
-    names |= {part for name, part in PARTS.items() if name in names}
+    names |= _parts(source)
+    apart = {e: n for made in classes for e, n in made.walk.kernels_apart.items()}
+    usual, each = (_kind(source, apart, is_apart) for is_apart in (False, True))
     others = _of_their_own(source)
-    body = _kernels(source, sorted(names & set(KERNELS)))
-    body += _partial(source, sorted(n for n in names if n.startswith(PARTIAL)))
-    docs = [_summary(source, bool(others))] if body else ["How weights begin."]
+    body = _kernels(usual, sorted(names & set(KERNELS)))
+    body += _kernels_apart(each, sorted(set(apart.values())))
+    docs = [_summary(usual, each, bool(others))] if body else ["How weights begin."]
     lines = write(body, INDENT)
     for layer in others:
         test = f"isinstance(module, {layer.torch_class})"
@@ -75,15 +78,14 @@ def init_weights(source: Source, classes: list[Class]) -> list[str]:
 def begins(source: Source) -> bool:
     """Whether there is anything to begin."""
     return bool(_of_their_own(source)) or any(
-        not w.constant for ws in _weights(source, partial=None) for w in ws
+        not w.constant for weights in _weights(source).values() for w in weights
     )
 
 
-def _summary(source: Source, others: bool) -> str:
-    found = [_kind(source, partial) for partial in (False, True)]
-    learned = any(kind.learned for kind in found)
+def _summary(usual: Kind, apart: Kind, others: bool) -> str:
+    learned = usual.learned or apart.learned
     what = "He normal kernels (fan in), zero biases" if learned else "Zero biases"
-    if any(kind.constant for kind in found) and learned:
+    if (usual.constant or apart.constant) and learned:
         what = "He normal kernels (fan in) where they learn, zero biases"
     return f"{what}{', where nothing else is said' if others else ''}."
 
@@ -112,20 +114,26 @@ def _kernels_of(source: Source, cls: type[Layer]) -> list[Weight]:
     ]
 
 
-def _weights(source: Source, partial: bool | None) -> list[tuple[Weight, ...]]:
-    """The tensors of each kernel and its bias.
+def _parts(source: Source) -> set[str]:
+    """Modules inside of the layers' own."""
+    return {
+        part
+        for node in source.graph.layers
+        if node.layer is not None
+        for part in node.layer.torch_parts(source.graph.shapes_in(node))
+    }
 
-    Args:
-        partial: of convolutions with a table of connections; None: of all.
-    """
-    return [
-        node.layer.weights(source.graph.shapes_in(node))
+
+def _weights(source: Source) -> dict[Node, tuple[Weight, ...]]:
+    """The tensors of each kernel and its bias."""
+    return {
+        node: node.layer.weights(source.graph.shapes_in(node))
         for node in source.graph.layers
         if node.layer is not None
         and node.layer.takes_init
         and not node.layer.torch_class
-        and partial in (None, node.layer.values.get("connections") is not None)
-    ]
+        and node.reuses is None
+    }
 
 
 def _inner(source: Source) -> list[tuple[Weight, ...]]:
@@ -138,14 +146,15 @@ def _inner(source: Source) -> list[tuple[Weight, ...]]:
     return [weights for weights in found if weights]
 
 
-def _kind(source: Source, partial: bool) -> Kind:
-    found = _weights(source, partial)
+def _kind(source: Source, apart: Collection[Entry], is_apart: bool) -> Kind:
+    """Of the layers whose kernels are drawn apart, or of the others."""
+    found = [w for n, w in _weights(source).items() if (n.entry in apart) == is_apart]
     return Kind(
         any(not weights[0].constant for weights in found),
         any(weights[0].constant for weights in found),
         frozenset(
             biased
-            for weights in (*found, *([] if partial else _inner(source)))
+            for weights in (*found, *([] if is_apart else _inner(source)))
             for biased in _biased(weights)
         ),
     )
@@ -158,9 +167,8 @@ def _biased(weights: tuple[Weight, ...]) -> set[bool]:
     return {f"{name.removesuffix('weight')}bias" in names for name in kernels}
 
 
-def _kernels(source: Source, names: list[str]) -> list[Statement]:
+def _kernels(kind: Kind, names: list[str]) -> list[Statement]:
     """`if isinstance(module, (nn.Conv2d, nn.Linear)):` and what is done then."""
-    kind = _kind(source, partial=False)
     if not names:
         return []
     draw: Statement = Assign("", _he_normal("module.weight"))
@@ -170,12 +178,12 @@ def _kernels(source: Source, names: list[str]) -> list[Statement]:
     return _if_instance(names, [*body, *_zeros(kind)])
 
 
-def _partial(source: Source, names: list[str]) -> list[Statement]:
-    """The same for convolutions whose filters see some of the channels."""
+def _kernels_apart(kind: Kind, names: list[str]) -> list[Statement]:
+    """The same for modules with several kernels, each with fans of its own."""
     if not names:
         return []
     draw = For("kernel", "module.kernels()", [Assign("", _he_normal("kernel"))])
-    return _if_instance(names, [draw, *_zeros(_kind(source, partial=True))])
+    return _if_instance(names, [draw, *_zeros(kind)])
 
 
 def _if_instance(names: list[str], body: list[Statement]) -> list[Statement]:
@@ -201,7 +209,6 @@ def _zeros(kind: Kind) -> list[Statement]:
 def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
     """`nn.init.…(module.conv.weight, …)`, over the rounds of a repeat."""
     assert entry.init is not None
-    draw = entry.init.pytorch()
     made = [r for r in walk.registrations if r.entry is entry]
     if not made:
         return []
@@ -212,11 +219,11 @@ def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
     is_list = is_list or made[0].otherwise_identity is not None
     module = "layer" if is_list else f"module.{entry.name}"
     cls = entry.op if isinstance(entry, Operation) else Layer
-    headers, tensor = cls.torch_kernels(module, draw)
+    headers, tensor = cls.torch_kernels(module, entry.init)
     kinds = cls.torch_class
     if entry in walk.kernels_apart:
         headers, tensor = (f"for kernel in {module}.kernels():",), "kernel"
-        kinds = ", ".join(sorted(n for n in walk.modules if n.startswith(PARTIAL)))
+        kinds = walk.kernels_apart[entry]
     if is_list:
         found = (
             f"for layer in module.{entry.name}.modules():",

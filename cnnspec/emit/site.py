@@ -8,7 +8,6 @@ that was checked to give the right number in every instance.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnspec.emit.call import Attribute, Binary, Call, Code, Keyword, List
@@ -26,7 +25,7 @@ from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.walk import Walk
-    from cnnspec.graph import Graph, Node, Occurrence
+    from cnnspec.graph import Node, Occurrence
     from cnnspec.initializers import Initializer
     from cnnspec.source import Span
     from cnnspec.spec import Entry
@@ -179,9 +178,13 @@ class Site:
         """`function(args, options)`, an argument of another construction."""
         return Verbatim(Call(function, self._arguments(args, options, inside=False)))
 
-    def kernels_apart(self) -> None:
-        """Says that a distribution draws each of `module.kernels()` for itself."""
-        self._walk.kernels_apart.add(self._entry)
+    def kernels_apart(self, kind: str) -> None:
+        """Says that a distribution draws each of `module.kernels()` for itself.
+
+        Args:
+            kind: the class of the entry's module.
+        """
+        self._walk.kernels_apart[self._entry] = kind
 
     def constant(self, suffix: str, value: Value) -> Value:
         """The name of a constant of the file that holds these nested numbers.
@@ -227,7 +230,7 @@ class Site:
 
     def given_anywhere(self, op: str, field: str) -> bool:
         """Whether any such layer of the network has the field: a helper must know of it."""
-        return (op, field) in _given_fields(self._walk.graph)
+        return (op, field) in self._walk.given_fields
 
     def call(self, function: str, /, *args: Value, **options: Value) -> Step:
         """`function(x, args, options)`; several inputs come one after the other."""
@@ -285,17 +288,6 @@ class Site:
             *(spell(value) for value in args),
             *(Keyword(name, spell(value)) for name, value in options.items()),
         )
-
-
-@lru_cache(maxsize=1)
-def _given_fields(graph: Graph) -> frozenset[tuple[str, str]]:
-    """Operations with the fields that some entry of theirs gives."""
-    return frozenset(
-        (node.layer.op, field)
-        for node in graph.layers
-        if node.layer is not None
-        for field in getattr(node.entry, "given", ())
-    )
 
 
 def _is(value: Value, default: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.emit.call import WIDTH, Code, one_line
@@ -49,7 +50,7 @@ class Writing(Target):
         self.plain = plain
         self.comments = comments
         self.constants = {} if constants is None else constants
-        self.kernels_apart: set[Entry] = set()  # see Site
+        self.kernels_apart: dict[Entry, str] = {}  # see Site
         self.helpers: dict[str, Helper] = {}
         self.helper_entries: dict[tuple[str, str], str] = {}
         self.statements: list[Statement] = []
@@ -74,6 +75,16 @@ class Writing(Target):
         self.aliases: dict[Entry, str] = {}  # names of what is written once more
         self.functions: set[str] = set()  # applied to tensors by `Site.call`
         self.channels_of: dict[Entry | Part, list[Expr]] = {}
+
+    @cached_property
+    def given_fields(self) -> frozenset[tuple[str, str]]:
+        """Operations of the network with the fields that some entry of theirs gives."""
+        return frozenset(
+            (node.layer.op, field)
+            for node in self.graph.layers
+            if node.layer is not None
+            for field in getattr(node.entry, "given", ())
+        )
 
     def snapshot(self) -> Callable[[], None]:
         """Returns what puts everything written back to where it was."""

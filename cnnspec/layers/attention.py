@@ -23,7 +23,7 @@ from cnnspec.shapes import SEQUENCE, Shape
 if TYPE_CHECKING:
     from cnnspec.emit.call import Argument, Code
     from cnnspec.emit.site import Instance, Site, Step, Value
-    from cnnspec.initializers import Draw
+    from cnnspec.initializers import Initializer
 
 TORCH = '''\
 class Attention(nn.MultiheadAttention):
@@ -133,9 +133,11 @@ for name, value in module.named_parameters():
         return Kept(numbers=2 * (length + others) * features + self.heads * length)
 
     @classmethod
-    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+    def torch_kernels(
+        cls, module: str, init: Initializer
+    ) -> tuple[tuple[str, ...], str]:
         every = f"for name, value in {module}.named_parameters():"
-        if not draw.reads_fans:
+        if init.fan is None:
             return (every, 'if "weight" in name:'), "value"
         # in_proj_weight holds three kernels; each has its own fan out.
         parts = 'for kernel in value.chunk(3 if "in_proj" in name else 1):'

@@ -30,13 +30,6 @@ from cnnspec.layers.padding import (
     torch_inside,
     torch_padding,
 )
-from cnnspec.layers.partial import (
-    check_table,
-    is_partial,
-    keras_partial,
-    refuse_beside,
-    torch_partial,
-)
 from cnnspec.layers.window import Sliding, walk
 from cnnspec.layers.window_fields import (
     dilation_field,
@@ -96,6 +89,8 @@ class Conv(Sliding, MayBeGiven):
             raise Misfit(indivisible(channels, filters, groups))
         made = maps(filters, *walk(shape, self.windows(shape), self.rounding))
         if self.connections is not None:
+            from cnnspec.layers.partial import check_table, refuse_beside
+
             for field, absent in (("groups", groups == 1), ("weights", not self.given)):
                 if not absent:
                     refuse_beside(field)
@@ -129,7 +124,9 @@ class Conv(Sliding, MayBeGiven):
             **site.unless(True, bias=site.field("bias")),
         }
         sizes = (site.channels, site.field("filters"), site.field("kernel"))
-        if is_partial(site):
+        if _is_partial(site):
+            from cnnspec.layers.partial import torch_partial
+
             conv = torch_partial(site, *sizes, **options)
         else:
             conv = torch_kernel(site, f"nn.Conv{site.rank}d", *sizes, **options)
@@ -147,9 +144,16 @@ class Conv(Sliding, MayBeGiven):
             **site.unless(True, use_bias=site.field("bias")),
         }
         sizes = (site.field("filters"), site.field("kernel"))
-        if is_partial(site):
+        if _is_partial(site):
+            from cnnspec.layers.partial import keras_partial
+
             conv = keras_partial(site, *sizes, **options)
         else:
             conv = keras_kernel(site, f"Conv{site.rank}D", *sizes, **options)
         outside = [keras_zeros(site)] if padding is None else []
         return [*outside, conv, *([keras_every(site)] if sliced else [])]
+
+
+def _is_partial(site: Site) -> bool:
+    """Whether there is a table: an argument that hands it on can't be empty."""
+    return site.instances[0].layer.values["connections"] is not None

@@ -23,7 +23,7 @@ from cnnspec.layers.constants import (
     keras_kernel,
     torch_kernel,
 )
-from cnnspec.layers.fans import by_both_fans, keras_swapped, keras_usual
+from cnnspec.layers.fans import keras_swapped, keras_usual
 from cnnspec.layers.layer import Kept, Weight, only
 from cnnspec.layers.padding import (
     keras_every,
@@ -47,7 +47,7 @@ from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step, Value
-    from cnnspec.initializers import Draw
+    from cnnspec.initializers import Initializer
 
 SEPARABLE = '''\
 class SeparableConv{rank}d(nn.Sequential):
@@ -196,8 +196,13 @@ class SeparableConv(ByChannel):
             numbers=kept.numbers + made, between=max(kept.between, made)
         )
 
+    def torch_parts(self, inputs: tuple[Shape, ...]) -> tuple[str, ...]:
+        return (f"nn.Conv{inputs[0].rank}d",)
+
     @classmethod
-    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+    def torch_kernels(
+        cls, module: str, init: Initializer
+    ) -> tuple[tuple[str, ...], str]:
         if module == "layer":  # a part that was found in a list of them
             return (), "layer.weight"
         return (f"for part in {module}:",), "part.weight"
@@ -272,7 +277,8 @@ def _keras_has(site: Site) -> bool:
     Of several filters on a channel they take both fans for others than a group's.
     """
     is_one = all(i.layer.values["multiplier"] == 1 for i in site.instances)
-    if site.rank > 2 or (by_both_fans(site.init) and not is_one):
+    by_both = site.init is not None and site.init.fan == "both"
+    if site.rank > 2 or (by_both and not is_one):
         return False
     return all(len({w.stride for w in windows_of(i)}) == 1 for i in site.instances)
 

@@ -10,7 +10,7 @@ from cnnspec.shapes import SEQUENCE, TOKENS, Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step
-    from cnnspec.initializers import Draw, Initializer
+    from cnnspec.initializers import Initializer
 
 
 class Embedding(Layer):
@@ -53,9 +53,11 @@ class Embedding(Layer):
         return Kept(inputs=False, bytes=INDEX * inputs[0].elements)
 
     @classmethod
-    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+    def torch_kernels(
+        cls, module: str, init: Initializer
+    ) -> tuple[tuple[str, ...], str]:
         # PyTorch takes the second axis for the fan in.
-        return (), f"{module}.weight" + (".T" if draw.reads_fans else "")
+        return (), f"{module}.weight" + (".T" if init.fan else "")
 
     def pytorch(self, site: Site) -> list[Step]:
         return [

@@ -60,16 +60,6 @@ def bilinear(shape, dtype=None):
 '''
 
 
-def by_fan_in(init: Initializer) -> bool:
-    """Whether a distribution depends on the fan in alone."""
-    return init.keras().args[1:2] == ("fan_in",)
-
-
-def by_both_fans(init: Initializer | None) -> bool:
-    """Whether it depends on the fan out, too."""
-    return init is not None and init.keras().args[1:2] == ("fan_avg",)
-
-
 def keras_swapped(site: Site, times: Value) -> Value:
     """The initializer of a kernel whose fan out, in Keras' eyes, is `times` its fan in."""
     from cnnspec.expressions import Binary, Expr, Literal
@@ -77,7 +67,7 @@ def keras_swapped(site: Site, times: Value) -> Value:
     if site.init is None:
         he_normal = site.helper("he_normal_swapped", KERAS_HE)
         return site.made(he_normal, *([] if times == 1 else [times]))
-    if not by_fan_in(site.init):
+    if site.init.fan != "in":
         return site.initializer(site.init)
     scale, _, distribution = site.init.keras().args
     is_known = not isinstance(times, Expr)
@@ -97,7 +87,7 @@ def torch_transposed(module: str, init: Initializer) -> list[Statement]:
     from cnnspec.emit.call import Call, Keyword
     from cnnspec.emit.statements import Assign
 
-    if not by_fan_in(init):
+    if init.fan != "in":
         return []
     scale, _, distribution = init.keras().args
     weight, fan_in = f"{module}.weight", f"_fan_in({module})"

@@ -17,7 +17,7 @@ from cnnspec.shapes import MAPS, SEQUENCE, TOKENS, VECTOR, Shape, describe
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
     from cnnspec.emit.statements import Statement
-    from cnnspec.initializers import Draw, Initializer
+    from cnnspec.initializers import Initializer
 
 
 class Remedy(NamedTuple):
@@ -166,8 +166,14 @@ class Layer(Declared):
         """What training keeps of it for the backward pass: its inputs, unless it says more."""
         return Kept()
 
+    def torch_parts(self, inputs: tuple[Shape, ...]) -> tuple[str, ...]:
+        """PyTorch's modules inside its own whose kernels begin He normal: `nn.Conv2d`."""
+        return ()
+
     @classmethod
-    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+    def torch_kernels(
+        cls, module: str, init: Initializer
+    ) -> tuple[tuple[str, ...], str]:
         """What `init` draws in a module of `torch_class`: headers around, and the tensor.
 
         Each header stands in the one before it; of a list of modules they find all.

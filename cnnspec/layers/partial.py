@@ -128,16 +128,11 @@ def _misfit(
     )
 
 
-def is_partial(site: Site) -> bool:
-    """Whether there is a table: an argument that hands it on can't be empty."""
-    return site.instances[0].layer.values["connections"] is not None
-
-
 def torch_partial(site: Site, /, *args: Value, **options: Value) -> Step:
-    name = f"PartialConv{site.rank}d"
     source = TORCH_PARTIAL.format(rank=site.rank)
-    site.kernels_apart()
-    return site.module(site.helper(name, source), *args, _table(site), **options)
+    name = site.helper(f"PartialConv{site.rank}d", source)
+    site.kernels_apart(name)
+    return site.module(name, *args, _table(site), **options)
 
 
 def keras_partial(site: Site, /, *args: Value, **options: Value) -> Step:

@@ -21,7 +21,7 @@ from cnnspec.shapes import SEQUENCE, VECTOR, Shape, describe, vector
 if TYPE_CHECKING:
     from cnnspec.emit.call import Code
     from cnnspec.emit.site import Site, Step
-    from cnnspec.initializers import Draw
+    from cnnspec.initializers import Initializer
 
 BEGIN = """\
 for name, value in module.named_parameters():
@@ -153,7 +153,9 @@ class Recurrent(Layer):
         return Kept(numbers=self._directions * numbers)
 
     @classmethod
-    def torch_kernels(cls, module: str, draw: Draw) -> tuple[tuple[str, ...], str]:
+    def torch_kernels(
+        cls, module: str, init: Initializer
+    ) -> tuple[tuple[str, ...], str]:
         every = f"for name, value in {module}.named_parameters():"
         return (every, 'if "weight_ih" in name:'), "value"
 
