@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from inspect import cleandoc
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
+from cnnspec.compile import check_source
 from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.emit.site import Inexpressible
+from cnnspec.layers import OPERATIONS
 from cnnspec.layers.activation import ACTIVATIONS
+from cnnspec.source import SourceFile
 from tests.parity.harness import Outcome, assert_same_network, check_text, run_both
 
 HEAD = "cnnspec: 1\nname: net\n"
@@ -281,3 +286,34 @@ def test_slopes_and_factors_begin_at_initial_and_shifts_at_zero(
         [3, [2]],
         [3, [0]],
     ]
+
+
+SHAPED = """
+for output in {}().outputs:
+    assert None not in output.shape[1:], output
+"""
+
+
+def test_every_operation_can_follow_scaled_tanh_in_keras() -> None:
+    """Keras marks a product with a number as sparse, and some layers fail on that."""
+    sources = []
+    for op, cls in OPERATIONS.items():
+        example = indent(cleandoc(cls.example), "  ")
+        for inside in (False, True):
+            name = f"{op}_in_a_block" if inside else f"net_{op}"
+            layers = f"  - scaled_tanh\n{example}\n"
+            if inside:
+                block = indent(layers, "    ")
+                layers = f"  - unit\nblocks:\n  unit:\n    layers:\n{block}"
+            text = f"cnnspec: 1\nname: {name}\ninput: {cls.example_input}\nlayers:\n"
+            checked = check_source(SourceFile("spec.yaml", text + layers), {})
+            if not checked.has_errors:
+                sources.append(model_text(checked, "keras", None) + SHAPED.format(name))
+    assert len(sources) > len(OPERATIONS)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(sources)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -196,6 +196,46 @@ def test_an_adaptive_pool_reaches_as_far_as_its_windows_where_they_are_equal() -
     assert layer.reach((maps(3, 8, 5),)) is EVERYWHERE
 
 
+PREDICT = """
+import os
+os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)  # the fault is one of oneDNN, too
+import numpy as np
+{sources}
+for make in {names}:
+    model = make()
+    x = np.zeros((2, *model.input_shape[1:]), "float32")
+    print(model.predict(x, verbose=0).shape == tuple(model.compute_output_shape(x.shape)))
+"""
+
+
+@pytest.mark.parametrize("op", ["adaptive_avg_pool", "adaptive_max_pool"])
+def test_an_adaptive_pool_whose_window_spans_an_axis_runs_in_keras(op: str) -> None:
+    given = [
+        ("channels: 2, length: 7", "1"),
+        ("channels: 2, height: 8, width: 7", "1"),
+        ("channels: 2, height: 8, width: 7", "[1, 3]"),
+        ("channels: 2, height: 8, width: 7", "[3, 1]"),
+        ("channels: 2, height: 1, width: 7", "2"),
+        ("channels: 2, depth: 3, height: 4, width: 5", "1"),
+        ("channels: 2, depth: 3, height: 4, width: 5", "[2, 1, 3]"),
+    ]
+    sources = [
+        written(
+            f"layers:\n  - {op}: {{size: {size}}}\n",
+            "keras",
+            f"cnnspec: 1\nname: net{number}\ninput: {{{shape}}}\n",
+        )
+        for number, (shape, size) in enumerate(given)
+    ]
+    names = ", ".join(f"net{number}" for number in range(len(given)))
+    text = PREDICT.format(sources="\n".join(sources), names=f"[{names}]")
+    run = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.stdout.split() == ["True"] * len(given)
+
+
 def test_a_program_requires_the_keras_that_has_its_layers() -> None:
     required = {}
     for layer in ("adaptive_avg_pool: {size: 2}", "avg_pool: {kernel: 2}"):

@@ -61,10 +61,17 @@ def activation_field() -> Choice:
     )
 
 
-SCALED_TANH = '''\
+AMPLITUDE, STEEPNESS = 1.7159, 2 / 3  # the defaults of:
+TORCH_SCALED_TANH = '''\
 def scaled_tanh(x, amplitude=1.7159, slope=2 / 3):
     """LeCun's: about 1 at 1 and -1 at -1."""
-    return amplitude * {library}.tanh(slope * x)
+    return amplitude * torch.tanh(slope * x)
+'''
+KERAS_SCALED_TANH = '''\
+def scaled_tanh(x, amplitude=1.7159, slope=2 / 3):
+    """LeCun's: about 1 at 1 and -1 at -1."""
+    x = amplitude * ops.tanh(slope * x)
+    return ops.convert_to_tensor(x, sparse=False)  # Keras marks products sparse
 '''
 
 ACTIVATE = '''\
@@ -168,11 +175,11 @@ def keras_code(site: Site, name: str) -> str | None:
 
 
 def torch_scaled_tanh(site: Site) -> str:
-    return site.helper("scaled_tanh", SCALED_TANH.format(library="torch"))
+    return site.helper("scaled_tanh", TORCH_SCALED_TANH)
 
 
 def keras_scaled_tanh(site: Site) -> str:
-    return site.helper("scaled_tanh", SCALED_TANH.format(library="ops"))
+    return site.helper("scaled_tanh", KERAS_SCALED_TANH)
 
 
 def last_function(layer: Layer) -> str | None:

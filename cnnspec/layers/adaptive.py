@@ -10,7 +10,21 @@ from cnnspec.layers.window import along_axes
 from cnnspec.shapes import MAPS, SEQUENCE, Shape, maps, vector
 
 if TYPE_CHECKING:
-    from cnnspec.emit.site import Site, Step
+    from cnnspec.emit.site import Instance, Site, Step
+
+# Keras' own layers also pool by windows of a pixel more than they need.
+KERAS_WINDOWS = '''\
+def adaptive_{word}_pool(x, size):
+    """Pools to that size; in Keras' own layer no window may span an axis."""
+    for axis, count in enumerate(size, start=1):
+        extent, parts = x.shape[axis], []
+        for i in range(count):
+            window = range(i * extent // count, -(-(i + 1) * extent // count))
+            pixels = ops.take(x, list(window), axis=axis)
+            parts.append(ops.{word}(pixels, axis=axis, keepdims=True))
+        x = ops.concatenate(parts, axis=axis)
+    return x
+'''
 
 
 class GlobalPool(Layer):
@@ -83,7 +97,8 @@ class AdaptivePool(Layer):
     # The first version with these layers:
     versions: ClassVar[dict[str, str]] = {"keras": "3.13"}
     torch_function: ClassVar[str]
-    keras_layer: ClassVar[str]
+    keras_layers: ClassVar[tuple[str, str]]  # to that size, and to one number
+    keras_word: ClassVar[str]
     __slots__ = ()
 
     size = PerAxis(doc="Extent H' of the output, whatever the input's.")
@@ -107,8 +122,23 @@ class AdaptivePool(Layer):
         return [site.call(function, site.field("size"))]
 
     def keras(self, site: Site) -> list[Step]:
-        layer = f"layers.{self.keras_layer}{site.rank}D"
-        return [site.layer(layer, site.field("size"))]
+        adaptive, whole = (f"layers.{name}{site.rank}D" for name in self.keras_layers)
+        if all(set(_sizes(i)) == {1} for i in site.instances):
+            return [site.layer(whole, keepdims=True)]
+        if not any(map(_spans_an_axis, site.instances)):
+            return [site.layer(adaptive, site.field("size"))]
+        source = KERAS_WINDOWS.format(word=self.keras_word)
+        function = site.helper(f"adaptive_{self.keras_word}_pool", source)
+        return [site.call(function, site.number(_sizes, site.field("size")))]
+
+
+def _sizes(instance: Instance) -> tuple[int, ...]:
+    return instance.outputs[0].spatial
+
+
+def _spans_an_axis(instance: Instance) -> bool:
+    """Whether a window does: along an axis of extent 1 each one."""
+    return 1 in (*_sizes(instance), *instance.inputs[0].spatial)
 
 
 class AdaptiveAvgPool(AdaptivePool):
@@ -123,7 +153,8 @@ class AdaptiveAvgPool(AdaptivePool):
 
     op = "adaptive_avg_pool"
     torch_function = "adaptive_avg_pool"
-    keras_layer = "AdaptiveAveragePooling"
+    keras_layers = ("AdaptiveAveragePooling", "GlobalAveragePooling")
+    keras_word = "mean"
     example = "- adaptive_avg_pool: {size: 7}"
 
 
@@ -139,7 +170,8 @@ class AdaptiveMaxPool(AdaptivePool):
 
     op = "adaptive_max_pool"
     torch_function = "adaptive_max_pool"
-    keras_layer = "AdaptiveMaxPooling"
+    keras_layers = ("AdaptiveMaxPooling", "GlobalMaxPooling")
+    keras_word = "max"
     example = "- adaptive_max_pool: {size: 7}"
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from cnnspec.fields import Boolean, Choice, Number
 from cnnspec.layers.activation import (
+    AMPLITUDE,
     SLOPE,
+    STEEPNESS,
     kept_of,
     keras_function,
     keras_scaled_tanh,
@@ -127,8 +129,10 @@ class ScaledTanh(Parametric):
     op = "scaled_tanh"
     example = "- scaled_tanh"
 
-    amplitude = Number(1.7159, samples=[1.7159, 1, 0.5], doc="The largest value.")
-    slope = Number(2 / 3, samples=[2 / 3, 1, 2.5], doc="Factor of x in the tanh.")
+    amplitude = Number(AMPLITUDE, samples=[AMPLITUDE, 1, 0.5], doc="The largest value.")
+    slope = Number(
+        STEEPNESS, samples=[STEEPNESS, 1, 2.5], doc="Factor of x in the tanh."
+    )
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return kept_of(self.op, outputs)
@@ -143,8 +147,8 @@ class ScaledTanh(Parametric):
 def _amplitude_and_slope(site: Site) -> dict[str, Value]:
     """What is not the default of the generated function."""
     return {
-        **site.unless(1.7159, amplitude=site.field("amplitude")),
-        **site.unless(2 / 3, slope=site.field("slope")),
+        **site.unless(AMPLITUDE, amplitude=site.field("amplitude")),
+        **site.unless(STEEPNESS, slope=site.field("slope")),
     }
 
 

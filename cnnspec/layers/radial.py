@@ -34,8 +34,8 @@ KERAS = '''\
 class RadialBasis(layers.Layer):
     """Squared distances of a vector from the columns of `kernel`."""
 
-    def __init__(self, units, kernel_initializer, name=None):
-        super().__init__(name=name)
+    def __init__(self, units, kernel_initializer, **kwargs):
+        super().__init__(**kwargs)
         self.units = units
         self.kernel_initializer = kernel_initializer
 

@@ -71,9 +71,9 @@ class ScaleAndShift(layers.Layer):
         return x * self.scale + self.bias
 '''
 KERAS_EITHER = """\
-def layer_scale(initial, bias, name):
+def layer_scale(initial, bias, **kwargs):
     kind = _ScaleAndShift if bias else _LayerScale
-    return kind(initial, name=name)
+    return kind(initial, **kwargs)
 """
 
 
