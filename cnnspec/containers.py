@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from cnnspec.entries import EntryReader
 
 
-class ResidualFields(Declared):
+class ContainerFields(Declared):
+    """What a container takes beside its lists."""
+
+    example: ClassVar[str]
+    example_input: ClassVar[str] = "{channels: 4, height: 32, width: 32}"
+
+
+class ResidualFields(ContainerFields):
     """The output of `body` plus that of `shortcut`, which is the identity where none is given.
 
     Shapes: two equal ones -> the same; maps of extent 1, (C, 1, 1), spread over (C, H, W).
     Source: He et al., "Deep residual learning for image recognition", 2015.
     """
 
-    example: ClassVar[str] = """
+    example = """
         - residual:
             body:
               - conv: {filters: $in_channels, kernel: 3, padding: 1}
@@ -35,13 +42,13 @@ class ResidualFields(Declared):
     )
 
 
-class ParallelFields(Declared):
+class ParallelFields(ContainerFields):
     """Branches side by side on one input, their outputs merged.
 
     Shapes: as those of the merge: `concat` joins the channels, the others take equal shapes.
     """
 
-    example: ClassVar[str] = """
+    example = """
         - parallel:
             merge: concat
             branches:
@@ -63,13 +70,13 @@ class ParallelFields(Declared):
     )
 
 
-class HeadFields(Declared):
+class HeadFields(ContainerFields):
     """A further output of the model, in its top-level `layers`: it leaves the flow going.
 
     It needs a `name`, which is the output's, and its output is that of its last layer.
     """
 
-    example: ClassVar[str] = """
+    example = """
         - head:
             name: auxiliary
             loss_weight: 0.3
@@ -85,7 +92,7 @@ class HeadFields(Declared):
     serve = Boolean(True, doc="Whether the head exists outside of training.")
 
 
-class ReuseFields(Declared):
+class ReuseFields(ContainerFields):
     """Applies an earlier layer or block once more, with the same weights.
 
     `reuse: NAME` stands for that layer or block with the fields and arguments it has there. Its
@@ -97,7 +104,7 @@ class ReuseFields(Declared):
     1993.
     """
 
-    example: ClassVar[str] = """
+    example = """
         - conv: {filters: 4, kernel: 3, padding: 1}
           name: encoder
         - relu
@@ -112,7 +119,7 @@ LISTS = {
     "head": {"layers": True},
     "reuse": {},
 }
-CONTAINERS: dict[str, type[Declared]] = {
+CONTAINERS: dict[str, type[ContainerFields]] = {
     "residual": ResidualFields,
     "parallel": ParallelFields,
     "head": HeadFields,

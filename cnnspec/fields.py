@@ -287,6 +287,8 @@ class Padding(Field["str | int | tuple[int, ...]"]):
 class Names(Field["tuple[str, ...]"]):
     """A list of names of earlier layers: edges of the graph."""
 
+    names = "a list of names of earlier layers"
+
     def accept(self, value: Plain) -> tuple[str, ...]:
         if type(value) is list and all(type(v) is str for v in value):
             return tuple(value)
@@ -302,6 +304,8 @@ class Names(Field["tuple[str, ...]"]):
 class LayerName(Field["str | None"]):
     """The name of one earlier layer: an edge of the graph."""
 
+    names = "the name of an earlier layer"
+
     def accept(self, value: Plain) -> str:
         if type(value) is str:
             return value
@@ -316,6 +320,8 @@ class LayerName(Field["str | None"]):
 
 class Parts(Field["tuple[str, ...]"]):
     """Names that an operation gives to its outputs, in their order."""
+
+    names = "a list of 2 names or more"
 
     def accept(self, value: Plain) -> tuple[str, ...]:
         if (

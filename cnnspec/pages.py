@@ -9,9 +9,9 @@ from inspect import cleandoc
 from textwrap import fill, indent
 from typing import Any
 
-from cnnspec.containers import CONTAINERS, LISTS
+from cnnspec.containers import CONTAINERS, LISTS, ContainerFields
 from cnnspec.datasets import SOURCES
-from cnnspec.fields import Declared, Field, PerAxis
+from cnnspec.fields import NAMING, Declared, Field, PerAxis
 from cnnspec.initializers import INITIALIZERS
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
@@ -57,7 +57,7 @@ def operation_page(name: str) -> str | None:
     if cls is None:
         return None
     parts = [name, _wrapped(cleandoc(cls.__doc__ or ""))]
-    if name in LISTS:
+    if LISTS.get(name):
         lists = LISTS[name].items()
         parts.append(
             "Lists: "
@@ -133,8 +133,8 @@ def _markdown(name: str, cls: type[Declared], level: int) -> str:
 
 
 def _said(cls: type[Declared]) -> dict[str, str]:
-    """How each target says the example; empty for what is no operation."""
-    if not issubclass(cls, Layer):
+    """How each target says the example; empty for what is no part of a network."""
+    if not issubclass(cls, Layer | ContainerFields):
         return {}
     from cnnspec.emit.excerpt import excerpts
 
@@ -169,6 +169,8 @@ def _row(field: Field[Any]) -> str:
 def _takes(field: Field[Any]) -> str:
     if isinstance(field, PerAxis):
         kind = f"an integer of at least {field.least}, or one per axis"
+    elif isinstance(field, NAMING):
+        kind = field.names
     else:
         kind = wanted(field.schema())
     return f"{kind} ({field.unit})" if field.unit else kind

@@ -11,8 +11,8 @@ from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.emit.site import Inexpressible
 from cnnspec.source import SourceFile
 
-# Every model has these: they say nothing of the operation.
-_COMMON = re.compile(r"def (init_weights|_?he_normal|_fan_in|(Conv|Dense)\w*\(\*args)")
+# What all models share, and what that calls: it says nothing of the operation.
+_COMMON = re.compile(r"def (init_weights|he_normal\(|_fan_in|(Conv|Dense)\w*\(\*args)")
 
 
 def excerpts(example: str, given: str) -> dict[str, str]:
