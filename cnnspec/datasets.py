@@ -60,20 +60,23 @@ def _per_channel(field: Number, value: Plain) -> float | tuple[float, ...]:
 
 
 class ClassNames(Field["tuple[str, ...]"]):
-    """Two names or more, each once."""
+    """Two names or more, each once, as a table's labels are read: without spaces around."""
 
     def accept(self, value: Plain) -> tuple[str, ...]:
         if (
             type(value) is list
             and len(value) >= 2
-            and all(type(name) is str for name in value)
+            and all(
+                type(name) is str and name and name == name.strip() for name in value
+            )
             and len(set(value)) == len(value)
         ):
             return tuple(value)
         refuse()
 
     def schema(self) -> dict[str, Any]:
-        one = {"type": "string"}
+        outer_space = {"pattern": r"^\s|\s$"}
+        one = {"type": "string", "minLength": 1, "not": outer_space}
         return {"type": "array", "items": one, "minItems": 2, "uniqueItems": True}
 
     def samples(self) -> list[Plain]:

@@ -97,6 +97,8 @@ MISTAKES = {
     "data: {source: csv, path: a, classes: [b, c]}": ("CS512", "`csv` has 2 classes"),
     "data: {source: csv, path: a, classes: [b]}": ("CS107", "list of 2 texts or more"),
     "data: {source: csv, path: a, classes: [b, b]}": ("CS107", "`classes` of `data`"),
+    "data: {source: csv, path: a, classes: ['', b]}": ("CS107", "`classes` of `data`"),
+    'data: {source: csv, path: a, classes: [" a ", b]}': ("CS107", "`classes` of `da"),
     "data: {source: mnist, download: 1}": ("CS107", "`download` of `data` must be"),
     "data: {source: x_or_o, validation_split: 0.2}": ("CS106", "`validation_split`"),
     "data: {source: mnist, normalize: {mean: [1], std: 1}}": ("CS513", "has 1 number,"),
