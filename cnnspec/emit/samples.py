@@ -185,7 +185,7 @@ def _path(data: DataSource) -> list[str]:
         return []
     what = "one folder per class"
     if isinstance(data, Arrays):
-        what = "a file .npz, or a folder with x.npy and y.npy"
+        what = "a file .npz or a folder of x.npy and y.npy"
     if isinstance(data, Csv):
         what = "a file .csv with columns path and label"
     if isinstance(data, Benchmark):

@@ -105,8 +105,8 @@ def train_model(args: argparse.Namespace, history: list[Epoch]) -> None:
             val = run_epoch(model, data, data.validation, args.batch_size, bar)
             if not is_finite(model, *train, *val):
                 sys.exit(
-                    f"error: loss or weights are not finite after epoch {epoch}, which is "
-                    f"not saved: lower the learning rate of {LEARNING_RATE}"
+                    f"error: loss or weights are not finite after epoch {epoch}, which "
+                    f"is not saved: lower the learning rate of {LEARNING_RATE}"
                 )
             with interrupts_held():
                 history.append(Epoch(epoch, *train, *val, time.perf_counter() - start))
@@ -164,7 +164,7 @@ def run_epoch(
     bar: tqdm,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over the samples in `order`; trains if given an optimizer."""
+    """Mean loss and accuracy over `order`; trains if given an optimizer."""
     device = next(model.parameters()).device
     groups = np.split(order, range(batch_size, len(order), batch_size))
     totals = torch.zeros(2, device=device)  # read once: each read waits for the device
@@ -229,7 +229,7 @@ def interrupts_held() -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Gives another path to write to, which takes this one's place when it is written."""
+    """Gives another path to write to; once written, it takes this one's place."""
     temporary = path.with_name(f"{path.name}.tmp")
     yield temporary
     os.replace(temporary, path)
