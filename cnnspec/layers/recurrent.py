@@ -148,8 +148,9 @@ class Recurrent(Layer):
         return EVERYWHERE
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
-        # At each position the gates, the state and what it was made of.
-        numbers = (self.gates + 2) * self.units * inputs[0].sizes[0]
+        # At each position the gates, the state and what they were made of: seven numbers of a
+        # unit in an LSTM as in a GRU.
+        numbers = 7 * self.units * inputs[0].sizes[0]
         return Kept(numbers=self._directions * numbers)
 
     @classmethod
