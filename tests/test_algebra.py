@@ -12,7 +12,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cnnspec.algebra import is_integer, simplify, substitute
-from cnnspec.diagnostics import Bag
 from cnnspec.expressions import (
     MAX_NODES,
     Binary,
@@ -28,23 +27,10 @@ from cnnspec.expressions import (
     Value,
     evaluate,
 )
-from cnnspec.scalars import parse
-from cnnspec.source import Span
 from cnnspec.unparse import literal_source, needs_math, unparse
+from tests.parsing import read
 
 unhurried = settings(deadline=None)  # the machine may be busy
-
-
-def span_of(text: str, quotes: int = 0) -> Span:
-    return Span(7, 10, 7, 10 + len(text) + quotes)
-
-
-def read(text: str) -> Expr:
-    bag = Bag()
-    expr = parse(text, span_of(text), bag)
-    assert expr is not None, bag.sorted()
-    assert not bag.sorted()
-    return expr
 
 
 def same(a: Value, b: Value) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cnnspec.diagnostics import Bag
 from cnnspec.expressions import (
     RESERVED_NAMES,
     Binary,
-    Expr,
     ExpressionError,
     Literal,
     Name,
@@ -16,20 +14,7 @@ from cnnspec.expressions import (
     evaluate,
     names,
 )
-from cnnspec.scalars import parse
-from cnnspec.source import Span
-
-
-def span_of(text: str, quotes: int = 0) -> Span:
-    return Span(7, 10, 7, 10 + len(text) + quotes)
-
-
-def read(text: str) -> Expr:
-    bag = Bag()
-    expr = parse(text, span_of(text), bag)
-    assert expr is not None, bag.sorted()
-    assert not bag.sorted()
-    return expr
+from tests.parsing import read
 
 
 def value(inner: str, **scope: Value) -> Value:

@@ -25,20 +25,9 @@ from cnnspec.expressions import (
 )
 from cnnspec.scalars import CUT, EXPRESSION, MALFORMED, TEXT, classify, parse, remedy
 from cnnspec.source import Span
+from tests.parsing import read, span_of
 
 unhurried = settings(deadline=None)  # the machine may be busy
-
-
-def span_of(text: str, quotes: int = 0) -> Span:
-    return Span(7, 10, 7, 10 + len(text) + quotes)
-
-
-def read(text: str) -> Expr:
-    bag = Bag()
-    expr = parse(text, span_of(text), bag)
-    assert expr is not None, bag.sorted()
-    assert not bag.sorted()
-    return expr
 
 
 def fault(text: str, quotes: int = 0) -> Diagnostic:

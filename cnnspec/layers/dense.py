@@ -34,28 +34,15 @@ if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
 
 
-class Dense(MayBeGiven):
-    """Fully connected: each unit is a weighted sum of all features, plus a bias.
+class Units(MayBeGiven):
+    """What `dense` and `radial_basis` share: each unit reads all features of a position."""
 
-    On a sequence the same layer is applied at each position.
+    __slots__ = ()
 
-    Shapes: (F) -> (units); (L, F) -> (L, units).
-    Parameters: units(F + 1), without bias units x F.
-    MACs: units x F, on a sequence L times that.
-    """
-
-    op = "dense"
-    counts_depth = True
     takes_init = True
-    adds_bias = True
     takes_values = True
-    example_input = "{features: 64}"
-    example = "- dense: {units: 10}"
 
     units = Integer(least=1, doc="Number of units: features of the output.")
-    bias = Boolean(True, doc="Adds a learned number per unit.")
-    activation = activation_field()
-    weights_ = constant_field()
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape = only(
@@ -67,18 +54,39 @@ class Dense(MayBeGiven):
         self.check_given(inputs)
         return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
 
+    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
+        return outputs[0].elements * inputs[0].sizes[-1]
+
+    def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
+        return EVERYWHERE if inputs[0].layout == VECTOR else None
+
+
+class Dense(Units):
+    """Fully connected: each unit is a weighted sum of all features, plus a bias.
+
+    On a sequence the same layer is applied at each position.
+
+    Shapes: (F) -> (units); (L, F) -> (L, units).
+    Parameters: units(F + 1), without bias units x F.
+    MACs: units x F, on a sequence L times that.
+    """
+
+    op = "dense"
+    counts_depth = True
+    adds_bias = True
+    example_input = "{features: 64}"
+    example = "- dense: {units: 10}"
+
+    bias = Boolean(True, doc="Adds a learned number per unit.")
+    activation = activation_field()
+    weights_ = constant_field()
+
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         weight = constant_weight((self.units, inputs[0].sizes[-1]), self.given)
         return (weight, Weight("bias", (self.units,))) if self.bias else (weight,)
 
-    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
-        return outputs[0].elements * inputs[0].sizes[-1]
-
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return kept_with(self.activation, outputs)
-
-    def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
-        return EVERYWHERE if inputs[0].layout == VECTOR else None
 
     def pytorch(self, site: Site) -> list[Step]:
         dense = torch_kernel(

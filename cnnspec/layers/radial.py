@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnspec.fields import Boolean, Integer
+from cnnspec.fields import Boolean
 from cnnspec.layers.constants import (
-    MayBeGiven,
     constant_field,
     constant_weight,
     has_constant,
     keras_constant,
     torch_kernel,
 )
-from cnnspec.layers.layer import EVERYWHERE, Kept, Reach, Weight, only
-from cnnspec.shapes import SEQUENCE, VECTOR, Shape
+from cnnspec.layers.dense import Units
+from cnnspec.layers.layer import Kept, Weight
+from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
@@ -50,7 +50,7 @@ class RadialBasis(layers.Layer):
 '''
 
 
-class RadialBasis(MayBeGiven):
+class RadialBasis(Units):
     """Radial basis units: how far the features x are from each unit's centre w.
 
     y_i = sum over j of (x_j - w_ij)^2: 0 at the centre. With `negative: true` the sign is
@@ -66,15 +66,12 @@ class RadialBasis(MayBeGiven):
     """
 
     op = "radial_basis"
-    takes_init = True
-    takes_values = True
     takes_rows = True
     torch_class = "_RadialBasis"
     torch_init = 'nn.init.kaiming_normal_(module.weight, nonlinearity="relu")\n'
     example_input = "{features: 84}"
     example = "- radial_basis: {units: 10, negative: true}"
 
-    units = Integer(least=1, doc="Number of units: features of the output.")
     negative = Boolean(
         False, doc="Turns the sign: the nearest centre has the largest output."
     )
@@ -83,28 +80,12 @@ class RadialBasis(MayBeGiven):
         " What follows the axis of the units may be nested otherwise: a bitmap's rows.",
     )
 
-    def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        shape = only(
-            self.op,
-            inputs,
-            (VECTOR, SEQUENCE),
-            help="put `flatten` or `global_avg_pool` before it",
-        )
-        self.check_given(inputs)
-        return (Shape(shape.layout, (*shape.sizes[:-1], self.units)),)
-
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         return (constant_weight((self.units, inputs[0].sizes[-1]), self.given),)
-
-    def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
-        return outputs[0].elements * inputs[0].sizes[-1]
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         differences = outputs[0].elements * inputs[0].sizes[-1]
         return Kept(inputs=False, numbers=differences, between=differences)
-
-    def reach(self, inputs: tuple[Shape, ...]) -> Reach | None:
-        return EVERYWHERE if inputs[0].layout == VECTOR else None
 
     def pytorch(self, site: Site) -> list[Step]:
         name = site.helper("RadialBasis", TORCH)
