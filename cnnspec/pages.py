@@ -71,9 +71,21 @@ def operation_page(name: str) -> str | None:
     example = getattr(cls, "example", "")
     if example:
         parts.append("Example:\n\n" + indent(cleandoc(example), "    "))
-        for target, code in _said(cls).items():
-            parts.append(f"In {TITLES[target]}:\n\n{code}")
+        parts += _in_frameworks(cls)
     return "\n\n".join(parts) + "\n"
+
+
+def _in_frameworks(cls: type[Declared]) -> list[str]:
+    """The example's code, or why there is none: a plugin's example is tested by nobody."""
+    from cnnspec.emit.excerpt import NoNetwork
+
+    try:
+        said = _said(cls)
+    except NoNetwork as fault:
+        given = getattr(cls, "example_input", "")
+        text = f"The example has an error for its `example_input`, `{given}`: {fault}."
+        return [fill(text, WIDTH)]
+    return [f"In {TITLES[target]}:\n\n{code}" for target, code in said.items()]
 
 
 def overview() -> str:

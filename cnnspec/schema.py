@@ -229,7 +229,7 @@ class _Explanation:
             node.span,
             label,
             notes=self.notes,
-            help=help or self._default_help(path, value),
+            help=_as_layer(path, value) or help or self._default_help(path, value),
         )
 
     def _default_help(self, path: Path, value: Any) -> str | None:
@@ -354,6 +354,22 @@ def _received(node: Node, value: Any, schema: Schema) -> tuple[str, str | None]:
     if value is None:
         return "gets an expression", "names of layers are written as they are"
     return f"evaluates to {received(value)}", _expression_help(node.text, value)
+
+
+def _as_layer(path: Path, value: Any) -> str | None:
+    """For a function that is an operation, but no value of `activation`."""
+    if path != ("activation",) or type(value) is not str:
+        return None
+    from cnnspec.layers import OPERATIONS
+    from cnnspec.plugins import Unusable, installed
+
+    try:
+        operation = OPERATIONS.get(value) or installed(value)
+    except Unusable:
+        return None
+    if operation is None or not operation.activates:
+        return None
+    return f"write `- {value}` as a layer after it"
 
 
 def _expression_help(text: str, value: Any) -> str | None:

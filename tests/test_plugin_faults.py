@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_plugins import PLUGIN, SPEC, TARGETS, with_plugin
+from tests.test_plugins import PLUGIN, SPEC, TARGETS, cnnspec, with_plugin
 
 # method | what it gives for 3x9x8 | what is said of it
 BROKEN = [
@@ -170,3 +170,38 @@ def test_a_helper_replaces_none_of_a_built_in_operation(tmp_path: Path) -> None:
     assert done.returncode == 1
     said = "error[CS124]: `drop_path` and `odd_one` both write a helper `DropPath`"
     assert done.stderr.startswith(said)
+
+
+def test_a_page_says_why_it_shows_no_code(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(
+        PLUGIN.replace(
+            "return inputs", "return (only('odd_one', inputs, ('vector',)),)"
+        )
+        .replace("import Layer", "import Layer, only")
+        .replace(
+            'example = "', 'example_input = "{channels: 3, length: 8}"\n    example = "'
+        )
+    )
+    page = cnnspec(tmp_path, "explain", "odd_one", "--plugin", "odd.py").stdout
+    assert " ".join(page.split()).endswith(
+        "The example has an error for its `example_input`, `{channels: 3, length: 8}`: "
+        "`odd_one` takes a vector, not maps (CS302)."
+    )
+
+
+def test_a_function_that_is_an_operation_alone_stands_after_the_layer(
+    tmp_path: Path,
+) -> None:
+    plugin = PLUGIN.replace("odd_one", "hard_tanh")
+    active = plugin.replace("example =", "activates = True\n    example =")
+    conv = "  - conv: {filters: 4, kernel: 3, activation: NAME}\n"
+    spec = SPEC.partition("  - ")[0] + conv
+    for name, given, said in (
+        ("hard_tanh", active, "= help: write `- hard_tanh` as a layer after it"),
+        ("hard_tanh", plugin, "= help: this version does not support it"),
+        ("prelu", plugin, "= help: write `- prelu` as a layer after it"),
+    ):
+        done = with_plugin(tmp_path, given, spec=spec.replace("NAME", name))
+        assert done.returncode == 1
+        assert "error[CS107]: `activation` of `conv` must be one of" in done.stdout
+        assert said in done.stdout
