@@ -113,10 +113,11 @@ class Models:
         found = {}
         for name in served:
             shape = self.graph.shape(self.graph.outputs[name])
+            assert shape is not None
             array = keras.ops.convert_to_numpy(theirs[name])
             found[name] = ours[name].numpy(), _channels_first(array, shape)
             for side, value in zip(("PyTorch", "Keras"), found[name], strict=True):
-                assert shape is not None and value.shape[1:] == shape.sizes, (
+                assert value.shape[1:] == shape.sizes, (
                     f"{name}: {side} gives {value.shape[1:]}, the check {shape.sizes}"
                 )
         if len(served) == 1:
