@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUP = "cnnspec.operations"  # of entry points: NAME = "package.module:Class"
 
 _EMITTING = ("pytorch", "keras")
+_LATE = ("keeps", "torch_parts")  # asked when the check is over
 _PACKAGES: set[str] = set()  # whose operations are in use
 
 
@@ -197,7 +198,7 @@ def _guard(cls: type[Layer]) -> None:
     _PACKAGES.add(cls.__module__.partition(".")[0])
     for name in (*PROMISES, *_EMITTING):
         guarded = _emitting if name in _EMITTING else _inferring
-        guarded = _late if name == "keeps" else guarded
+        guarded = _late if name in _LATE else guarded
         setattr(cls, name, guarded(getattr(cls, name), name, cls.op))
     setattr(cls, "ports", _ports(cls.ports, cls.op))  # noqa: B010  # no method to mypy
 
@@ -225,11 +226,9 @@ def _inferring(method: Callable[..., Any], name: str, op: str) -> Callable[..., 
 
 
 def _late(method: Callable[..., Any], name: str, op: str) -> Callable[..., Any]:
-    """For `keeps`, which is asked when the check is over."""
-
     @functools.wraps(method)
-    def guarded(self: Layer, inputs: Any, outputs: Any) -> Any:
-        made = method(self, inputs, outputs)
+    def guarded(self: Layer, inputs: Any, *outputs: Any) -> Any:
+        made = method(self, inputs, *outputs)
         wrong = broken(name, self, inputs, made)
         if wrong:
             gives = f"`{name}` of the plugin's `{op}` gives {wrong}"

@@ -77,6 +77,10 @@ def _keeps(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
     )
 
 
+def _torch_parts(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
+    return "" if _is_tuple_of(str, made) else "no tuple of names"
+
+
 def _remarks(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
     if not isinstance(made, list) or not all(type(it) is Remark for it in made):
         return "no list of Remark"
@@ -120,4 +124,5 @@ PROMISES: dict[str, Callable[[Layer, tuple[Shape, ...], Any], str]] = {
     "reach": _reach,
     "remarks": _remarks,
     "keeps": _keeps,
+    "torch_parts": _torch_parts,
 }

@@ -80,6 +80,17 @@ def test_a_keeps_that_gives_something_else_is_no_bug_of_cnnspec(
     assert done.stderr.startswith(said)
 
 
+def test_parts_that_are_no_tuple_are_no_bug_of_cnnspec(tmp_path: Path) -> None:
+    plugin = with_method("torch_parts", '"nn.Conv2d"')
+    build = ("build", "--target", "pytorch", "-o", "out")
+    done = with_plugin(tmp_path, plugin, *build)
+    assert done.returncode == 1
+    said = (
+        "error[CS124]: `torch_parts` of the plugin's `odd_one` gives no tuple of names"
+    )
+    assert done.stderr.startswith(said)
+
+
 @pytest.mark.parametrize("given", ["None", "0", "2.0"])
 def test_a_number_of_outputs_that_is_none_is_no_bug_of_cnnspec(
     given: str, tmp_path: Path
