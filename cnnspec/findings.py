@@ -209,8 +209,10 @@ class Findings:
             entry.target.span,
             f"gets {now}",
             notes=self._notes(scope),
-            related=(Label(target.key_span, f"its weights are for {before}"),),
-            help="let both inputs have the same shape",
+            related=(Label(target.key_span, f"its weights were made for {before}"),),
+            help="let as many channels enter"
+            if before and now and before.channels != now.channels
+            else "let both inputs have the same shape",
         )
 
     def _wrong_value(

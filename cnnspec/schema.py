@@ -188,6 +188,12 @@ class _Explanation:
 
     def _misplaced(self, name: str, span: Span) -> None:
         bare = self.owner.strip("`")
+        if name == "init" and not getattr(self.cls, "takes_init", True):
+            meant = meant_field(name, list(self.cls.fields))
+            help = f"did you mean `{meant}`?" if meant else None
+            message = f"unknown field `{name}` of {self.owner}"
+            self.bag.add("CS106", message, span, help=help)
+            return
         value = self.node.get(name)
         text = value.text if isinstance(value, Scalar) else "…"
         self.bag.add(

@@ -162,7 +162,9 @@ def _model(source: Source, walk: KerasWalk) -> list[str]:
 def _reserve(source: Source, walks: list[KerasWalk]) -> list[Statement]:
     """Uses up the names of functions that are layers' names here."""
     functions = {name for walk in walks for name in walk.functions}
-    helpers = [h.source for walk in walks for h in walk.helpers.values()]
+    # What a layer's class calls inside is named by no model.
+    sources = [h.source for walk in walks for h in walk.helpers.values()]
+    helpers = [source for source in sources if source.startswith("def ")]
     layers = [entry.name for entry in entries_of(source.spec.layers)]
     names = [*source.graph.inputs, *layers]
     times = reserved(names, functions_of(functions, helpers))

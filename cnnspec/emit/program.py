@@ -187,6 +187,7 @@ def _context(
         "batch_size": data.batch_size,
         "seed": train.seed,
         "number_of_outputs": made.elements,
+        "frozen": any(n.params > n.trainable_params for n in graph.layers),
         "batch_norm": any(_is_trained_norm(node) for node in graph.layers),
         "train_docstring": "\n".join(
             docstring(

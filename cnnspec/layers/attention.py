@@ -17,6 +17,7 @@ from cnnspec.layers.layer import (
     Remedy,
     Weight,
     need,
+    way_to_positions,
 )
 from cnnspec.shapes import SEQUENCE, Shape
 
@@ -98,7 +99,7 @@ for name, value in module.named_parameters():
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         for port, shape in enumerate(inputs):
-            need(self.op, shape, (SEQUENCE,), port)
+            need(self.op, shape, (SEQUENCE,), port, way_to_positions(shape))
         shape = inputs[0]
         if shape.sizes[1] % self.heads:
             raise Misfit(_indivisible(shape.sizes[1], self.heads))

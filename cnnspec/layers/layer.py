@@ -195,6 +195,10 @@ class Layer(Declared):
 
 
 WORDS = {MAPS: "maps", VECTOR: "a vector", SEQUENCE: "a sequence", TOKENS: "tokens"}
+POSITIONS = (
+    "of maps, `reshape: {channels: C, length: -1}` and `permute: {axes: [1, 0]}` make a "
+    "sequence of pixels"
+)
 NUMERIC = (MAPS, VECTOR, SEQUENCE)  # all but token ids
 
 
@@ -214,6 +218,11 @@ def only(
     (shape,) = inputs
     need(op, shape, layouts, help=help)
     return shape
+
+
+def way_to_positions(shape: Shape) -> str | None:
+    """The remedy where a sequence is wanted; None where it is not maps that enter."""
+    return POSITIONS if shape.rank else None
 
 
 def need(

@@ -245,13 +245,16 @@ def _no_permutation(shape: Shape, axes: tuple[int, ...]) -> Remark:
     """CS344: the list does not name each axis once."""
     wanted = list(range(len(shape.sizes)))
     reverse = wanted[::-1]
+    help = f"write an order of {wanted}, such as {reverse}"
+    if len(wanted) == 1:
+        help = "a vector has one axis: leave `permute` out"
+    elif len(axes) == 2:
+        help += "; two axes are those of a signal: `reshape: {channels: …, length: -1}`"
     return Remark(
         "CS344",
         f"`axes` must name each of {len(wanted)} axes once",
         f"gets {list(axes)} for {describe(shape)}",
         field="axes",
         port=0,
-        help=f"write an order of {wanted}, such as {reverse}"
-        if len(wanted) > 1
-        else "a vector has one axis: leave `permute` out",
+        help=help,
     )

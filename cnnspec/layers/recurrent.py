@@ -15,6 +15,7 @@ from cnnspec.layers.layer import (
     Remedy,
     Weight,
     need,
+    way_to_positions,
 )
 from cnnspec.shapes import SEQUENCE, VECTOR, Shape, describe, vector
 
@@ -101,7 +102,7 @@ class Recurrent(Layer):
 
     def infer(self, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
         shape, *states = inputs
-        need(self.op, shape, (SEQUENCE,))
+        need(self.op, shape, (SEQUENCE,), help=way_to_positions(shape))
         for state in states:
             if state != vector(self.units):
                 raise Misfit(self._unfit(state))

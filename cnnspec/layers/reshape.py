@@ -76,6 +76,13 @@ class Reshape(Layer):
                 return names
         raise Misfit(_no_form(given))
 
+    def remarks(self, inputs: tuple[Shape, ...]) -> list[Remark]:
+        (shape,) = inputs
+        (made,) = self.infer(inputs)
+        if shape.rank and made.layout == SEQUENCE and made.channels == shape.channels:
+            return [_scrambled(shape)]
+        return []
+
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE
 
@@ -122,6 +129,18 @@ def _form(site: Site) -> tuple[str, ...]:
 
 def _given(instance: Instance) -> list[int]:
     return [value for value in instance.layer.values.values() if value is not None]
+
+
+def _scrambled(shape: Shape) -> Remark:
+    """CS441: numbers stand channel by channel, so a position would be a piece of a map."""
+    return Remark(
+        "CS441",
+        "each position of this sequence is a piece of one map, not a pixel's channels",
+        f"gets {shape}",
+        port=0,
+        help=f"write `reshape: {{channels: {shape.channels}, length: -1}}`, then "
+        "`permute: {axes: [1, 0]}`",
+    )
 
 
 def _is_flat(shape: Shape) -> bool:
