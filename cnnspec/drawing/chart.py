@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cnnspec.drawing.picture import WEIGHTS, Box, Fork, Group, Item, Picture, Sequence
+from cnnspec.drawing.picture import (
+    TIMES,
+    WEIGHTS,
+    Box,
+    Fork,
+    Group,
+    Item,
+    Picture,
+    Sequence,
+)
 
 SHORTCUT = "shortcut"
 
@@ -131,7 +140,7 @@ def _rows(item: Box | Group) -> tuple[str, ...]:
         return (item.title, *item.rows)
     rows = list(item.rows)
     if item.count > 1:
-        rows[0] += f" ×{item.count}"
+        rows[0] += f" {TIMES}{item.count}"
     if item.kind in ("input", "output"):
         rows[0] += f" {item.reads}"
     return tuple(rows)

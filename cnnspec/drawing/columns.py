@@ -29,7 +29,7 @@ class Column:
 
     @property
     def bottom(self) -> float:
-        item, y, plate = self.items[-1]
+        _, y, plate = self.items[-1]
         return y + plate.height
 
 
@@ -63,7 +63,7 @@ def lay_columns(sequence: Sequence, lay: Lay) -> Plate:
     for column in columns:
         plate.left = max(plate.left, column.left - column.x)
         plate.right = max(plate.right, column.right + column.x)
-        for item, y, inner in column.items:
+        for _, y, inner in column.items:
             plate.place(inner, column.x, y)
         plate.lanes += [(column.x + x, link, item) for x, link, item in column.lanes]
         _join(column, plate)
@@ -75,8 +75,8 @@ def lay_columns(sequence: Sequence, lay: Lay) -> Plate:
         foot = y + last.height
         ends = sequence.last is out.items[-1][0]
         if ends and foot < plate.height:  # another column is longer
-            points = ((plate.out, foot), (plate.out, plate.height))
-            plate.strokes.append(Line(points, "flow", arrow=False))
+            longer = ((plate.out, foot), (plate.out, plate.height))
+            plate.strokes.append(Line(longer, "flow", arrow=False))
     return plate
 
 

@@ -15,6 +15,7 @@ from cnnspec.drawing.picture import (
     HEAD,
     REPEAT,
     SIDE,
+    TIMES,
     WEIGHTS,
     Box,
     Fork,
@@ -228,7 +229,7 @@ class _Composer:
         source, reads = self.flow(met, place)
         title = f"head {entry.name}"
         if entry.loss_weight != 1:
-            title += f", loss × {entry.loss_weight:g}"
+            title += f", loss {TIMES} {entry.loss_weight:g}"
         group = Group(place.sequence, source, reads, HEAD, title)
         group.dashed = not entry.serve
         place.around = (*place.around, group)

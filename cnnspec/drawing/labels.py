@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 LONGEST = 44  # characters of a line
 # Fields that a picture leaves out: the shapes on the edges show what they do, or nobody looks.
 _LEFT_OUT = frozenset(
-    "padding bias epsilon decay rounding count_padding weights connections activation alpha "
-    "beta k output_padding cropping initial affine value multiplier over".split()
+    (
+        *(
+            "padding",
+            "output_padding",
+            "cropping",
+            "rounding",
+            "count_padding",
+            "value",
+        ),
+        *("bias", "weights", "connections", "activation", "multiplier", "initial"),
+        *("epsilon", "decay", "affine", "over", "alpha", "beta", "k"),
+    )
 )
 _WINDOW = ("kernel", "stride", "filters")
 _BARE = (
@@ -118,4 +128,4 @@ def kind_of(layer: Layer) -> str:
     return "window" if "pool" in layer.op or layer.op == "upsample" else "plain"
 
 
-SIGNS = {"add": "+", "multiply": "×", "subtract": "−"}
+SIGNS = ("add", "subtract", "multiply")  # drawn as +, - and a cross in a circle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnspec.drawing.columns import lay_columns
 from cnnspec.drawing.forks import lay_parallel, lay_residual
 from cnnspec.drawing.labels import SIGNS
-from cnnspec.drawing.picture import HEAD, Box, Fork, Group, Item, Sequence
+from cnnspec.drawing.picture import HEAD, TIMES, Box, Fork, Group, Item, Sequence
 from cnnspec.drawing.plates import (
     CHAR,
     PAD,
@@ -46,15 +46,14 @@ def _sign(box: Box) -> Plate:
     plate.item = (box, rect)
     plate.strokes.append(Frame(rect, "merge", box.note, round=True))
     arm = SIGN * 0.55
-    sign = SIGNS[box.rows[0]]
     turned = [((-arm, SIGN), (arm, SIGN)), ((0.0, SIGN - arm), (0.0, SIGN + arm))]
-    if sign == "×":
+    if box.rows[0] == "multiply":
         arm *= 0.75
         turned = [
             ((-arm, SIGN - arm), (arm, SIGN + arm)),
             ((-arm, SIGN + arm), (arm, SIGN - arm)),
         ]
-    for points in turned[: 1 if sign == "−" else 2]:
+    for points in turned[: 1 if box.rows[0] == "subtract" else 2]:
         plate.strokes.append(Line(points, "sign", arrow=False))
     return plate
 
@@ -62,7 +61,7 @@ def _sign(box: Box) -> Plate:
 def _box(box: Box) -> Plate:
     rows = list(box.rows)
     if box.count > 1:
-        rows[0] += f"  ×{box.count}"
+        rows[0] += f"  {TIMES}{box.count}"
     if box.kind in ENDS:
         rows[0] = f"{rows[0]}  {box.reads}"
     half = max(map(len, rows)) * CHAR / 2 + PAD

@@ -10,12 +10,12 @@ _CLASSES = {
     "window": "#ffedd5,stroke:#ea580c",
     "merge": "#f3e8ff,stroke:#9333ea",
     "plain": "#f3f4f6,stroke:#9ca3af",
-    "end": "#d1fae5,stroke:#059669",
+    "terminal": "#d1fae5,stroke:#059669",
     "closed": "#ffffff,stroke:#64748b",
 }
 _ENDS = ("input", "output")
 # Mermaid reads these inside quotes; everything else is text.
-_ENTITIES = {c: f"#{ord(c)};" for c in '"#&<>`\\*_~[](){}|%;'}
+_ENTITIES = {c: f"#{ord(c)};" for c in "\"#&<>`\\;"}
 
 
 def to_mermaid(picture: Picture) -> str:
@@ -36,7 +36,7 @@ def _inner(inner: Spot | Cluster, indent: str) -> list[str]:
     if isinstance(inner, Spot):
         label = "<br/>".join(map(_text, inner.rows))
         left, right = ("([", "])") if inner.kind in _ENDS else ("[", "]")
-        kind = "end" if inner.kind in _ENDS else inner.kind
+        kind = "terminal" if inner.kind in _ENDS else inner.kind
         lines = [f'{indent}{inner.name}{left}"{label}"{right}:::{kind}']
     else:
         lines = [f'{indent}subgraph {inner.name}["{_text(inner.title)}"]']

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cnnspec.spec import Entry
 
 FLOW, SIDE, WEIGHTS = "flow", "side", "weights"
+TIMES = "\N{MULTIPLICATION SIGN}"
 BLOCK, HEAD, REPEAT = "block", "head", "repeat"
 
 
@@ -99,7 +100,7 @@ class Group(Item):
 
     @property
     def title(self) -> str:
-        return f"{self.name} ×{self.count}" if self.count > 1 else self.name
+        return f"{self.name} {TIMES}{self.count}" if self.count > 1 else self.name
 
 
 class Fork(Item):

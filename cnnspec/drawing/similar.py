@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnspec.drawing.picture import BLOCK, REPEAT, Box, Fork, Group, Item, Sequence
+from cnnspec.drawing.picture import BLOCK, Box, Fork, Group, Item, Sequence
 
 
 class Likeness:

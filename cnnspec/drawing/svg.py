@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from html import escape
+from itertools import pairwise
 
 from cnnspec.drawing.layout import lay_sequence
 from cnnspec.drawing.picture import Picture
@@ -196,7 +197,7 @@ def _line(line: Line) -> str:
 def _path(points: tuple[Point, ...]) -> str:
     """Straight pieces with round corners."""
     kept = [points[0]]
-    kept += [b for a, b in zip(points, points[1:], strict=False) if a != b]
+    kept += [b for a, b in pairwise(points) if a != b]
     said = [f"M{_pair(kept[0])}"]
     for before, corner, after in zip(kept, kept[1:], kept[2:], strict=False):
         said.append(f"L{_pair(_near(corner, before, after))}")
