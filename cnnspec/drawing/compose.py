@@ -307,6 +307,8 @@ class _Composer:
         """Two equal items as one with a count; a fork gets a frame that shows it."""
         if isinstance(before, Fork):
             return self.framed(before, item)
+        if isinstance(before, Group):
+            before.varies |= before.gives != item.gives
         before.count += item.count
         before.gives = item.gives
         return before

@@ -60,6 +60,7 @@ def lay_residual(fork: Fork, lay: Lay) -> Plate:
         plate.right = near + 6
     plate.strokes.append(Line(end, "shortcut"))
     plate.place(merge, 0, foot)
+    plate.item = (fork, Rect(0, 0, 0, 0))
     return plate
 
 
@@ -106,6 +107,7 @@ def lay_parallel(fork: Fork, lay: Lay) -> Plate:
     plate.place(bar, 0, foot)
     plate.left, plate.right = max(plate.left, half), max(plate.right, half)
     plate.height = foot + height
+    plate.item = (fork, Rect(0, 0, 0, 0))
     return plate
 
 

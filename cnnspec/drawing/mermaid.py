@@ -15,7 +15,7 @@ _CLASSES = {
 }
 _ENDS = ("input", "output")
 # Mermaid reads these inside quotes; everything else is text.
-_ENTITIES = {c: f"#{ord(c)};" for c in "\"#&<>`\\;"}
+_ENTITIES = {c: f"#{ord(c)};" for c in '"#&<>`\\;'}
 
 
 def to_mermaid(picture: Picture) -> str:

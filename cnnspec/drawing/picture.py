@@ -81,10 +81,10 @@ class Box(Item):
 class Group(Item):
     """A block in use, a head, or a repeated container.
 
-    Closed, it shows `rows` and looks as `look` says.
+    Closed, it shows `rows` and looks as `look` says. `varies`: its rounds differ in shapes.
     """
 
-    __slots__ = ("body", "dashed", "kind", "look", "name", "open", "rows")
+    __slots__ = ("body", "dashed", "kind", "look", "name", "open", "rows", "varies")
 
     def __init__(
         self, sequence: Sequence, flow: Item | None, reads: str, kind: str, name: str
@@ -96,11 +96,15 @@ class Group(Item):
         self.rows: list[str] = []
         self.open = True
         self.look = "closed"
+        self.varies = False
         self.dashed = False
 
     @property
     def title(self) -> str:
-        return f"{self.name} {TIMES}{self.count}" if self.count > 1 else self.name
+        if self.count == 1:
+            return self.name
+        first = ", the first drawn" if self.varies and self.open else ""
+        return f"{self.name} {TIMES}{self.count}{first}"
 
 
 class Fork(Item):
