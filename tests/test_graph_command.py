@@ -91,14 +91,14 @@ def frames(svg: str, kind: str) -> list[ET.Element]:
 
 
 def spots(mermaid: str) -> dict[str, str]:
-    """The names of Mermaid's boxes by what stands in them."""
+    """What stands in Mermaid's boxes, by name."""
     found = re.findall(r'^ +(n\d+)\(?\["(.*)"\]\)?:::', mermaid, re.M)
-    return {label: name for name, label in found}
+    return dict(found)
 
 
 def arrows(mermaid: str) -> set[tuple[str, str, str, str]]:
     """From, line, shape, to: by what stands in the boxes."""
-    label = {name: label for label, name in spots(mermaid).items()}
+    label = spots(mermaid)
     found = re.findall(r'^  (n\d+) (\S+?)\|"(.*)"\| (n\d+)$', mermaid, re.M)
     return {(label[a], line, text, label[b]) for a, line, text, b in found}
 
@@ -217,20 +217,33 @@ def test_what_is_read_by_name_is_not_counted_away() -> None:
     assert ("two: relu", "-->", "4x16x16", "add") in found
 
 
-HOSTILE = '"<script>alert(\'x\')</script> & ]]> #quot; `a` \\\\ \\" \\x07 \\uFFFE --> \\n end"'
+HOSTILE = '"<script>alert(\'x\')</script> & ]]> #quot; `a` \\\\ \\" --> \\n end"'
+
+
+GATED = """\
+blocks:
+  b:
+    args: {t: ~}
+    layers:
+      - relu: {}
+        when: $(t != "x")
+      - conv: {filters: 4, kernel: 1}
+"""
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_text_from_a_spec_stays_text(form: str) -> None:
-    text = HEADER + f"description: {HOSTILE}\n" + RESIDUAL
-    said = picture(text, form)
-    assert "\x07" not in said
+    uses = f"layers:\n  - b: {{t: a}}\n  - b: {{t: {HOSTILE}}}\n"
+    said = picture(f"{HEADER}description: {HOSTILE}\n{GATED}{uses}", form)
     if form == "svg":
-        root = ET.fromstring(said)
-        assert not list(root.iter(f"{SVG}script"))
-        assert any("<script>alert" in shown for shown in texts(said))
+        assert not list(ET.fromstring(said).iter(f"{SVG}script"))
+        shown = [text for text in texts(said) if "<script>alert('x')" in text]
+        assert len(shown) == 2
     elif form == "dot":
         assert_dot(said)
+        assert said.count("<script>alert") == 2
+    else:
+        assert "b<br/>t #60;script#62;alert('x')…" in spots(said).values()
 
 
 def assert_dot(dot: str) -> None:
@@ -245,8 +258,8 @@ def assert_dot(dot: str) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_mermaid_and_dot_name_every_end_of_an_arrow(path: Path) -> None:
     mermaid = graph(str(path), "--format", "mermaid").stdout
-    assert mermaid.startswith("flowchart TD\n")
-    known = set(spots(mermaid).values())
+    assert mermaid.startswith("---\ntitle: ")
+    known = set(spots(mermaid))
     ends = re.findall(r"^  (n\d+) \S.* (n\d+)$", mermaid, re.M)
     assert ends
     assert {end for pair in ends for end in pair} <= known

@@ -118,13 +118,15 @@ class Chart:
             if start is not None:
                 self._arrow(start, split.name, fork.reads, kind, False)
             start = split.name
-        merge = Spot(self._name(), _rows(fork.merge), "merge", False)
+        leads = []
         for number, sequence in enumerate(fork.lists):
             lead = SHORTCUT if fork.residual and number == 1 else kind
             self._sequence(sequence, start, inner, lead)
+            leads.append(lead if lead == SHORTCUT or not sequence.items else "flow")
+        merge = Spot(self._name(), _rows(fork.merge), "merge", False)
+        for sequence, lead in zip(fork.lists, leads, strict=True):
             end = self._ends[sequence.last]
-            last = lead if lead == SHORTCUT or not sequence.items else "flow"
-            self._arrow(end, merge.name, sequence.last.gives, last, False)
+            self._arrow(end, merge.name, sequence.last.gives, lead, False)
         inner.append(merge)
         self._ends[fork] = self._ends[fork.merge] = merge.name
 

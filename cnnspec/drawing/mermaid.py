@@ -20,7 +20,7 @@ _ENTITIES = {c: f"#{ord(c)};" for c in '"#&<>`\\;'}
 
 def to_mermaid(picture: Picture) -> str:
     chart = Chart(picture)
-    lines = ["flowchart TD"]
+    lines = ["---", f"title: {picture.name}", "---", "flowchart TD"]
     for kind, fill in _CLASSES.items():
         lines.append(f"  classDef {kind} fill:{fill},color:#111827")
     for inner in chart.inner:

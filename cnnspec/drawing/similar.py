@@ -60,7 +60,8 @@ def joins(before: Item, item: Item, exposed: bool) -> bool:
     if before.entry is item.entry:
         return True
     return (
-        isinstance(before, Group)
+        before.gives == item.gives
+        and isinstance(before, Group)
         and before.kind == BLOCK
         and isinstance(item, Group)
         and not (before.entry.named or item.entry.named)
