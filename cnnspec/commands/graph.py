@@ -62,10 +62,11 @@ def graph(
     assert checked.spec is not None and checked.graph is not None
     text = draw(checked.spec, checked.graph, form, expand, depth)
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(text.encode(), nl=False)  # UTF-8, as SVG is without a declaration
         return
     try:
         output.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        fail(f"{output}: {why.lower()}", 2)
     click.echo(f"wrote {output}")
