@@ -81,6 +81,10 @@ def _across(item: Item, link: Link, sheet: Sheet, ends: set[Item]) -> None:
     side = start.x + start.width if from_left else start.x
     middle = sheet.outs[link.source.anchor]
     foot, sign = end.middle, 1 if from_left else -1
+    above = start.x < end.x + end.width and end.x < start.x + start.width
+    if above and not (link.source in ends and link.kind != WEIGHTS):
+        _beside(item, link, min(start.x, end.x) - BEND, sheet)
+        return
     anchors = ("start", "end") if from_left else ("end", "start")
     points: tuple[Point, ...]
     if link.kind != WEIGHTS and link.source in ends and start.bottom < foot:
