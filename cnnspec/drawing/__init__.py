@@ -1,0 +1,1 @@
+"""A checked network enters; its picture leaves, as SVG, Mermaid or DOT."""
