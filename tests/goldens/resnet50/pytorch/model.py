@@ -56,7 +56,8 @@ class Stage(nn.Module):
         )
 
     def forward(self, x):
-        return self.bottleneck2(self.bottleneck1(x))
+        x = self.bottleneck1(x)
+        return self.bottleneck2(x)
 
 
 class Resnet50(nn.Module):
