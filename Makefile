@@ -77,6 +77,8 @@ generate: $(READY)
 	mv $(VENV)/schema.json schemas/cnnspec-1.schema.json
 	$(BIN)/python -m cnnspec.pages >$(VENV)/operations.md
 	mv $(VENV)/operations.md docs/operations.md
+	$(BIN)/python -m cnnspec.shipped >$(VENV)/networks.md
+	mv $(VENV)/networks.md docs/networks.md
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -17,6 +17,7 @@ from cnnspec import __version__
 
 COMMANDS = {
     "init": "write a new spec, and the schema for editors beside it",
+    "list": "the specs that ship with cnnspec, with their figures",
     "check": "shapes, parameters, costs and mistakes of specs",
     "build": "write the PyTorch or Keras program of a spec",
     "train": "build, then run the program's training",

@@ -112,6 +112,20 @@ def test_installed_wheel_prints_the_schema_it_ships(bin_: Path, tmp_path: Path) 
     assert done.stdout == schema.read_text()
 
 
+def test_installed_wheel_lists_and_copies_its_specs(bin_: Path, tmp_path: Path) -> None:
+    listed = run(bin_ / "cnnspec", "list", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert [line.split()[0] + ".yaml" for line in listed.stdout.splitlines()[1:]] == (
+        SPECS
+    )
+    copied = run(
+        bin_ / "cnnspec", "init", "--from", "resnet50", "my.yaml", cwd=tmp_path
+    )
+    assert copied.returncode == 0, copied.stderr
+    text = (ROOT / "specs" / "resnet50.yaml").read_text()
+    assert (tmp_path / "my.yaml").read_text().endswith(text.partition("\n")[2])
+
+
 def test_installed_wheel_explains_a_mistake(bin_: Path, tmp_path: Path) -> None:
     spec = (ROOT / "specs" / "lenet5_modern.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(spec.replace("filters: 6", "filter: 6"))

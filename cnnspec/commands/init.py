@@ -1,4 +1,7 @@
-"""`cnnspec init`: a path enters; a new spec stands there, beside it the schema for editors."""
+"""`cnnspec init`: a path enters; a new spec stands there, beside it the schema for editors.
+
+The spec is a small one, or a copy of one that ships with cnnspec.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,13 @@ train:
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-def init(file: Path) -> None:
+@click.option(
+    "--from",
+    "shipped",
+    metavar="NAME",
+    help="Copy a spec that ships with cnnspec: `cnnspec list` names them.",
+)
+def init(file: Path, shipped: str | None) -> None:
     """Write a new, small spec, and beside it the JSON Schema for editors.
 
     Nothing is overwritten: FILE must not exist, and a schema that is there stays.
@@ -49,7 +58,10 @@ def init(file: Path) -> None:
         _refuse(f"{file}: there is no folder {file.parent}")
     schema = file.parent / SCHEMA
     kept = schema.exists()
-    text = SPEC.format(schema=SCHEMA, name=_name_of(file))
+    if shipped is None:
+        text = SPEC.format(schema=SCHEMA, name=_name_of(file))
+    else:
+        text = _copy_of(shipped)
     try:
         with open(file, "x", encoding="utf-8", newline="\n") as out:
             out.write(text)
@@ -78,6 +90,21 @@ def _name_of(file: Path) -> str:
         name = f"my_{name}" if name else "my_network"
     name = name[:LONGEST_NAME]
     return name if re.fullmatch(PATTERN, name) else "my_network"
+
+
+def _copy_of(name: str) -> str:
+    """The text of a shipped spec that names the schema beside it."""
+    from cnnspec.shipped import SCHEMA_LINE, names, path_of
+    from cnnspec.suggest import did_you_mean
+
+    known = names()
+    if name not in known:
+        meant = did_you_mean(name, known)
+        more = f"did you mean `{meant}`?" if meant else "`cnnspec list` shows them all"
+        raise click.UsageError(f"no spec `{name[:60]}` ships with cnnspec: {more}")
+    first, _, rest = path_of(name).read_text("utf-8").partition("\n")
+    assert first.startswith(SCHEMA_LINE), name
+    return f"{SCHEMA_LINE}{SCHEMA}\n{rest}"
 
 
 def _refuse(message: str) -> NoReturn:
