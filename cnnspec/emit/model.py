@@ -61,10 +61,15 @@ def header(source: Source, framework: str, shape_text: dict[str, str]) -> list[s
     what = f"{spec.name}: {spec.description}" if spec.description else spec.name
     what = what if what.endswith((".", "!", "?")) else f"{what}."
     ins = _shapes("Input", list(graph.inputs), shape_text, "input")
-    outs = _shapes("Output", list(graph.outputs), shape_text, "output", source.logits)
-    costs = totals.costs
+    served = [name for name in graph.outputs if graph.serves(name)]
+    outs = _shapes("Output", served, shape_text, "output", source.logits)
+    trained = [name for name in graph.outputs if name not in served]
+    costs, in_training = totals.costs, ""
+    if trained:
+        outs += f"\nIn training also: {_listed(trained, shape_text)}."
+        in_training = f" ({totals.training.params:,} in training)"
     text = (
-        f"{what}\n\n{ins} {outs}\n{costs.params:,} parameters, "
+        f"{what}\n\n{ins} {outs}\n{costs.params:,} parameters{in_training}, "
         f"{costs.macs:,} MACs per sample, depth {totals.depth}."
     )
     first = (
@@ -79,7 +84,11 @@ def _shapes(
     kind = "logits " if logits else ""
     if names == [alone]:
         return f"{noun}: {kind}{text[alone]}."
-    return f"{noun}s: {', '.join(f'{name} {text[name]}' for name in names)}."
+    return f"{noun}s: {_listed(names, text)}."
+
+
+def _listed(names: list[str], text: dict[str, str]) -> str:
+    return ", ".join(f"{name} {text[name]}" for name in names)
 
 
 def start(writer: Walk, outputs: tuple[Reference, ...], default: str) -> str:
