@@ -123,11 +123,21 @@ def _section(of: Network) -> str:
         f"Spec: [{of.name}.yaml](../specs/{of.name}.yaml).",
         "\n".join(["| | |", "| --- | --- |", *figures]),
         f"```text\n{shown}\n```",
+        f"```mermaid\n{_picture(of)}\n```",
     ]
     blocks = _blocks(of.text)
     if blocks:
         parts.append(f"Its blocks:\n\n```yaml\n{blocks}```")
     return "\n\n".join(parts) + "\n"
+
+
+def _picture(of: Network) -> str:
+    """Each block is drawn open where it is first used."""
+    from cnnspec.drawing.draw import draw
+
+    spec, graph = of.checked.spec, of.checked.graph
+    assert spec is not None and graph is not None
+    return draw(spec, graph, "mermaid").rstrip()
 
 
 def source_comment(text: str) -> str:
