@@ -90,7 +90,9 @@ def program_readme(
     data: DataSource,
     samples: Samples,
     goal: Objective,
+    several: bool,
 ) -> Readme:
+    fits = target == "keras" and not several and not goal.reproduces
     return Readme(
         FRAMEWORKS[target],
         paragraph(_introduction(params, given, outputs, goal)),
@@ -100,7 +102,7 @@ def program_readme(
         _tree(data),
         _train_command(data),
         paragraph(_training(data, samples)),
-        paragraph(_fit(model, goal)) if target == "keras" else "",
+        paragraph(_fit(model, goal)) if fits else "",
         "sample.png" if samples.images else "sample.npy",
         paragraph(_prediction(samples, goal)),
     )
@@ -142,6 +144,8 @@ def _packages(target: str, data: DataSource, samples: Samples) -> set[str]:
 def _introduction(params: int, given: Shape, outputs: int, goal: Objective) -> str:
     what = f"{describe(given)} to {outputs:,} value{'s' if outputs != 1 else ''}"
     does = f"maps {what}"
+    if goal.reproduces:
+        does = f"reproduces {describe(given)}"
     if goal.labelled:
         thing = "samples"
         if given.rank == 2:
@@ -164,6 +168,11 @@ def _data_needed(
         )
     if isinstance(data, Digits):
         return "The handwritten digits come with scikit-learn: nothing is downloaded."
+    if isinstance(data, Arrays) and goal.reproduces:
+        return (
+            f"The data are a NumPy array `x`, samples of shape ({samples.stored}), in a "
+            "file .npz under this name, or in a folder as `x.npy`."
+        )
     if isinstance(data, Arrays):
         values = "one label for each" if goal.labelled else "the numbers for each"
         return (
@@ -274,6 +283,11 @@ def _prediction(samples: Samples, goal: Objective) -> str:
     what = f"the {five} classes and their {numbers}"
     if goal.regression:
         what = "its outputs"
+    if goal.reproduces:
+        what = (
+            "the mean squared error of what the network makes of it, which it writes "
+        )
+        what += "beside the sample"
     text = (
         "The first line writes a sample of the validation data and says what it is, the "
         f"second prints {what}, by `run/best.safetensors`."
