@@ -12,7 +12,7 @@ from cnnspec.datasets import (
 )
 from cnnspec.declared import read_declared
 from cnnspec.fields import Choice, Declared, Field, Integer, Plain, refuse
-from cnnspec.optimizers import OPTIMIZERS, Adam, OneOptimizer, Sgd
+from cnnspec.optimizers import OPTIMIZERS, Adam, OneOptimizer
 from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape, describe
 from cnnspec.yamltree import Mapping
 

@@ -16,7 +16,7 @@ from cnnspec.diagnostics import Bag
 from cnnspec.fields import Declared, Refused
 from cnnspec.optimizers import OPTIMIZERS
 from cnnspec.source import SourceFile
-from cnnspec.training import Train, Training, loss_of, read_training
+from cnnspec.training import Train, Training, losses_of, read_training
 from tests.programs import ROOT, command, spec_file
 
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def test_a_spec_without_the_sections_has_sensible_ones(
     data, train = read_training(checked.spec, checked.graph, Bag())
     assert data is not None and train is not None
     assert data.values["source"] == source
-    assert loss_of(train, checked.graph) == loss
+    assert losses_of(train, checked.graph) == {"output": loss}
     assert type(train.optimizer) is OPTIMIZERS["adam"]
 
 

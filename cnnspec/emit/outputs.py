@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnspec.emit.call import WIDTH, Dict, Tuple, signature, statement
+from cnnspec.emit.call import WIDTH, Call, Dict, Tuple, signature, statement
 from cnnspec.emit.objective import (
     CLASSES,
     ONE_OF_TWO,
@@ -54,12 +54,47 @@ def several_context(outputs: Outputs, target: str) -> Context:
         "in_training_alone": len(served) < len(outputs),
         "served": served,
         "measures": "\n\n\n".join(written),
-        "measure": names.pop() if len(names) == 1 else "MEASURES[name]",
+        "measure": names.pop() if len(names) == 1 else "MEASURES[n]",
         "columns": _columns(outputs),
         "described": _described(outputs),
         "metrics": list(dict.fromkeys(metrics)),
         "percent": "accuracy" in metrics,
     }
+
+
+def own_targets_context(outputs: Outputs, widths: dict[str, int]) -> Context:
+    """What is said of arrays that each output has for itself.
+
+    Args:
+        widths: values of each output.
+    """
+    checks = {name: _check(output.goal) for name, output in outputs.items()}
+    calls = [
+        (f'"{name}"', Call(f"check_{check}", (literal(name), f'y["{name}"]')))
+        for name, check in checks.items()
+    ]
+    counts = [(f'"{name}"', str(width)) for name, width in widths.items()]
+    comment = "# classes, or numbers, of each output"
+    kinds = set(checks.values()) | {"numbers" for c in checks.values() if c != "labels"}
+    return {
+        "own_targets": True,
+        "checks": kinds,
+        "checked": "\n".join(statement("checked = ", Dict(tuple(calls)), 8)),
+        "widths": "\n".join(statement("OUTPUTS = ", Dict(tuple(counts)), 0, comment)),
+        "target_specs": [
+            f'"{name}": tf.TensorSpec((None, None), tf.int64),'
+            if check == "labels"
+            else f'"{name}": tf.TensorSpec((None, None, {widths[name]}), tf.float32),'
+            for name, check in checks.items()
+        ],
+    }
+
+
+def _check(goal: Objective) -> str:
+    """The kind of numbers that an array holds."""
+    if goal.labelled:
+        return "labels"
+    return "probabilities" if goal.loss == "binary_cross_entropy" else "numbers"
 
 
 def single_context(goal: Objective) -> Context:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnnspec.costs import total
 from cnnspec.diagnostics import Bag
+from cnnspec.datasets import Arrays
 from cnnspec.emit.build import model_text
 from cnnspec.emit.call import WIDTH, Attribute, Call, signature, statement
 from cnnspec.emit.files import describe_files
@@ -30,6 +31,7 @@ from cnnspec.emit.objective import (
 from cnnspec.emit.outputs import (
     Output,
     Outputs,
+    own_targets_context,
     scores_lines,
     several_context,
     single_context,
@@ -113,9 +115,10 @@ def _trained_program(
     environment: Environment, target: str, context: Context
 ) -> dict[str, str]:
     """data.py, train.py and predict.py; a model whose name they use gets another in them."""
+    data = "arrays_of_outputs" if context["own_targets"] else context["template"]
     predict = "reproduce" if context["reproduces"] else "predict"
     templates = {
-        "data.py": f"data/{context['template']}.py.j2",
+        "data.py": f"data/{data}.py.j2",
         "train.py": f"{target}/train.py.j2",
         "predict.py": f"{target}/{predict}.py.j2",
     }
@@ -200,6 +203,11 @@ def _context(
     about_outputs = single_context(goal)
     if several:
         about_outputs = several_context(outputs, target)
+    own = several and isinstance(data, Arrays) and not goal.reproduces
+    if own:
+        widths = {n: made.elements for n, made in output_shapes(graph).items() if made}
+        about_outputs |= own_targets_context(outputs, widths)
+    y_type = "dict[str, tf.Tensor]" if own else "tf.Tensor"
     return {
         "name": spec.name,
         "epochs": train.epochs,
@@ -229,6 +237,7 @@ def _context(
         **readme._asdict(),
         "steps_doc": _steps_doc(samples.shape, goal, several),
         **per_target(spec, goal),
+        "own_targets": False,
         **about_outputs,
         "score_lines": scores_lines(outputs, target),
         "serving": sum(output.serves for output in outputs.values()),
@@ -236,7 +245,9 @@ def _context(
         "main": next(name for name, output in outputs.items() if output.serves),
         "moved": _moved(given) if target == "pytorch" else "",
         "labelled": goal.labelled or (goal.reproduces > 0 and not samples.arrays),
-        "parameters": "x: tf.Tensor" + ("" if goal.reproduces else ", y: tf.Tensor"),
+        "all_labelled": all(goal.labelled for goal in goals),
+        "y_type": y_type,
+        "parameters": "x: tf.Tensor" + ("" if goal.reproduces else f", y: {y_type}"),
         "reproduce_names": _reproduce_names(samples.images, data),
     }
 
@@ -247,10 +258,12 @@ def _outputs(graph: Graph, data: DataSource, train: Train) -> Outputs:
     given = only_input(graph)
     assert given is not None
     labelled = any(map(data.labels_for, losses.values()))
+    own = isinstance(data, Arrays)  # which may have labels for each output
     found = {}
     for name, made in output_shapes(graph).items():
         assert made is not None
-        goal = objective(losses[name], labelled, made.elements)
+        by_class = data.labels_for(losses[name]) if own else labelled
+        goal = objective(losses[name], by_class, made.elements)
         if learns_input(train):
             goal = reproduction(len(given.sizes))
         found[name] = Output(goal, weights[name], graph.serves(name))

@@ -98,7 +98,7 @@ def program_readme(
         paragraph(_introduction(params, given, outputs, goal)),
         "",
         requirements(PACKAGES[target] | _packages(target, data, samples)),
-        paragraph(_data_needed(target, data, samples, goal)),
+        paragraph(_data_needed(target, data, samples, goal, several)),
         _tree(data),
         _train_command(data),
         paragraph(_training(data, samples)),
@@ -159,7 +159,7 @@ def _introduction(params: int, given: Shape, outputs: int, goal: Objective) -> s
 
 
 def _data_needed(
-    target: str, data: DataSource, samples: Samples, goal: Objective
+    target: str, data: DataSource, samples: Samples, goal: Objective, several: bool
 ) -> str:
     if isinstance(data, ImageFolder):
         return (
@@ -174,6 +174,13 @@ def _data_needed(
             "file .npz under this name, or in a folder as `x.npy`."
         )
     if isinstance(data, Arrays):
+        if several:
+            return (
+                "The data are NumPy arrays: `x`, samples of shape "
+                f"({samples.stored}), and what each output is compared with, `y_` and its "
+                "name, or `y` for all outputs without one. They are in a file .npz under "
+                "these names, or in a folder, each as a file .npy."
+            )
         values = "one label for each" if goal.labelled else "the numbers for each"
         return (
             "The data are NumPy arrays: `x`, samples of shape "
