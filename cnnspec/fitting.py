@@ -72,7 +72,8 @@ def _check_labels(
             place,
             help=f"end with `dense: {{units: {classes}}}`, or take another source",
         )
-    told = {max(count, 2) for count in values.values()}
+    labelled = any(map(data.labels_for, losses.values()))  # 1 value tells 2 classes
+    told = {max(count, 2) if labelled else count for count in values.values()}
     if classes is None and len(told) > 1 and not isinstance(data, Arrays):
         counts = ", ".join(f"`{name}` has {count}" for name, count in values.items())
         bag.add(

@@ -215,6 +215,18 @@ def untrainable(graph: Graph, train: Train | None) -> str | None:
     return None
 
 
+def why_not_trained(spec: Spec, graph: Graph, train: Train | None) -> str | None:
+    """Why no program to train a checked spec is written, as a fact; None where one is."""
+    counts = {made.elements for made in output_shapes(graph).values() if made}
+    reason = untrainable(graph, train)
+    if reason or spec.data is not None or learns_input(train) or len(counts) < 2:
+        return reason
+    return (
+        "its outputs have different numbers of values, and no `data` says what each is "
+        "compared with"
+    )
+
+
 def losses_of(train: Train, graph: Graph) -> dict[str, str]:
     """The loss of each output: the one that is given, or one that fits."""
     given = train.loss if isinstance(train.loss, dict) else {}

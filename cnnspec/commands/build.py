@@ -106,13 +106,13 @@ def remarks(checked: Checked) -> list[str]:
         output_shapes,
         read_training,
         takes_images,
-        untrainable,
+        why_not_trained,
     )
 
     spec, graph = checked.spec, checked.graph
     assert spec is not None and graph is not None
     train = read_training(spec, graph, Bag()).train
-    reason = untrainable(graph, train)
+    reason = why_not_trained(spec, graph, train)
     if reason is not None:
         return [
             f"no train.py: this network can't be trained yet, because {reason} (CS520)"

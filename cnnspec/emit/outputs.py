@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnspec.emit.call import WIDTH, Call, Dict, Tuple, signature, statement
+from cnnspec.emit.call import (
+    WIDTH,
+    Attribute,
+    Call,
+    Code,
+    Dict,
+    Tuple,
+    one_line,
+    signature,
+    statement,
+)
 from cnnspec.emit.objective import (
     CLASSES,
     ONE_OF_TWO,
     PYTORCH_LOSSES,
     Objective,
     keras_loss,
-    pytorch_scores,
 )
 from cnnspec.emit.quote import literal
 from cnnspec.emit.steps import number
@@ -62,11 +71,14 @@ def several_context(outputs: Outputs, target: str) -> Context:
     }
 
 
-def own_targets_context(outputs: Outputs, widths: dict[str, int]) -> Context:
+def own_targets_context(
+    outputs: Outputs, widths: dict[str, int], given: tuple[int, ...]
+) -> Context:
     """What is said of arrays that each output has for itself.
 
     Args:
         widths: values of each output.
+        given: sizes of a sample, channels last.
     """
     checks = {name: _check(output.goal) for name, output in outputs.items()}
     calls = [
@@ -81,13 +93,26 @@ def own_targets_context(outputs: Outputs, widths: dict[str, int]) -> Context:
         "checks": kinds,
         "checked": "\n".join(statement("checked = ", Dict(tuple(calls)), 8)),
         "widths": "\n".join(statement("OUTPUTS = ", Dict(tuple(counts)), 0, comment)),
-        "target_specs": [
-            f'"{name}": tf.TensorSpec((None, None), tf.int64),'
-            if check == "labels"
-            else f'"{name}": tf.TensorSpec((None, None, {widths[name]}), tf.float32),'
-            for name, check in checks.items()
-        ],
+        "target_signature": "\n".join(_signature(checks, widths, given)),
     }
+
+
+def _signature(
+    checks: dict[str, str], widths: dict[str, int], given: tuple[int, ...]
+) -> list[str]:
+    """Of the graph functions: types of samples and of what outputs are compared with."""
+    specs = []
+    for name, check in checks.items():
+        sizes = () if check == "labels" else (widths[name],)
+        kind = "tf.int64" if check == "labels" else "tf.float32"
+        specs.append((f'"{name}"', _tensor(sizes, kind)))
+    parts = (_tensor(given, "tf.float32"), Dict(tuple(specs)))
+    return statement("signature = ", Tuple(parts), 4)
+
+
+def _tensor(sizes: tuple[int, ...], kind: str) -> Call:
+    axes = Tuple(("None", "None", *map(str, sizes)))
+    return Call("tf.TensorSpec", (axes, kind))
 
 
 def _check(goal: Objective) -> str:
@@ -226,23 +251,27 @@ def _keras_measure(name: str, goal: Objective) -> str:
 
 def scores_lines(outputs: Outputs, target: str) -> list[str]:
     """In `predict.py`, the scores of the outputs that serve, from `found`."""
-    pairs = []
-    for name, output in outputs.items():
-        if not output.serves:
-            continue
-        code = _scores(f'found["{name}"]', output.goal, target)
-        if output.goal.wanted == ONE_OF_TWO:
-            join = "torch.cat" if target == "pytorch" else "np.concatenate"
-            code = f"{join}((1 - {code}, {code}), 1)"
-        pairs.append((f'"{name}"', code))
+    served = {name: output for name, output in outputs.items() if output.serves}
+    if len({output.goal for output in served.values()}) == 1:
+        goal = next(iter(served.values())).goal
+        scores = one_line(_scores("rows", goal, target))
+        return [f"    scores = {{name: {scores} for name, rows in found.items()}}"]
+    pairs = [
+        (f'"{name}"', _scores(f'found["{name}"]', output.goal, target))
+        for name, output in served.items()
+    ]
     return statement("scores = ", Dict(tuple(pairs)), 4)
 
 
-def _scores(found: str, goal: Objective, target: str) -> str:
-    if target == "pytorch":
-        of = pytorch_scores(goal)
-        return found + of.removeprefix(goal.outputs)
-    if goal.loss == "mean_squared_error":
-        return f"{found}.numpy()"
+def _scores(found: str, goal: Objective, target: str) -> Code:
     kind = "softmax" if goal.loss == "cross_entropy" else "sigmoid"
-    return f"keras.ops.{kind}({found}).numpy()"
+    if goal.loss == "mean_squared_error":
+        code = found if target == "pytorch" else Call(f"{found}.numpy")
+    elif target == "pytorch":
+        code = Call(f"{found}.{kind}", ("1",) if kind == "softmax" else ())
+    else:
+        code = Call(Attribute(Call(f"keras.ops.{kind}", (found,)), "numpy"))
+    if goal.wanted != ONE_OF_TWO:
+        return code
+    join = "torch.cat" if target == "pytorch" else "np.concatenate"
+    return Call(join, (Tuple((f"1 - {one_line(code)}", code)), "1"))

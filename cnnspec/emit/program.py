@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnnspec.costs import total
-from cnnspec.diagnostics import Bag
 from cnnspec.datasets import Arrays
+from cnnspec.diagnostics import Bag
 from cnnspec.emit.build import model_text
 from cnnspec.emit.call import WIDTH, Attribute, Call, signature, statement
 from cnnspec.emit.files import describe_files
@@ -39,6 +39,7 @@ from cnnspec.emit.outputs import (
 from cnnspec.emit.quote import docstring
 from cnnspec.emit.readme import model_readme, newer, program_readme
 from cnnspec.emit.samples import (
+    channels_last,
     describe_feeding,
     describe_samples,
     normalize_of,
@@ -56,7 +57,7 @@ from cnnspec.training import (
     only_input,
     output_shapes,
     read_training,
-    untrainable,
+    why_not_trained,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def program_files(
     assert data is not None and train is not None
     totals = total(graph)
     assert totals is not None
-    reason = untrainable(graph, train)
+    reason = why_not_trained(spec, graph, train)
     environment = _environment()
     files = {"spec.yaml": spec_text(checked.source.text, spec, overrides)}
     if reason:
@@ -206,7 +207,7 @@ def _context(
     own = several and isinstance(data, Arrays) and not goal.reproduces
     if own:
         widths = {n: made.elements for n, made in output_shapes(graph).items() if made}
-        about_outputs |= own_targets_context(outputs, widths)
+        about_outputs |= own_targets_context(outputs, widths, channels_last(given))
     y_type = "dict[str, tf.Tensor]" if own else "tf.Tensor"
     return {
         "name": spec.name,
