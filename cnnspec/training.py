@@ -56,8 +56,9 @@ class Train(Declared):
     epochs = Integer(10, least=1, doc="Passes over the training samples.")
     loss = Losses(
         None,
-        doc="What training makes small, or a mapping of outputs to it; `cross_entropy` where "
-        "none is given, `binary_cross_entropy` where the output has one value.",
+        doc="What training makes small: `cross_entropy`, `mean_squared_error` or "
+        "`binary_cross_entropy`, or a mapping of outputs to them; `cross_entropy` where none "
+        "is given, `binary_cross_entropy` where the output has one value.",
     )
     target = Choice(
         "labels",
