@@ -29,7 +29,7 @@ from cnnspec.names import LONGEST_NAME, PATTERN
 from cnnspec.optimizers import OPTIMIZERS
 from cnnspec.resolve import VERSION
 from cnnspec.shared import SHARED
-from cnnspec.training import Train
+from cnnspec.training import LOSSES, Train
 
 Schema = dict[str, Any]
 
@@ -135,7 +135,19 @@ def _train() -> Schema:
         "description": note,
         **one_of(OPTIMIZERS, "optimizer"),
     }
-    return {**schema, "properties": {**schema["properties"], "optimizer": optimizer}}
+    one = with_expressions({"type": "string", "enum": list(LOSSES)})
+    loss = {
+        "title": "loss",
+        "description": schema["properties"]["loss"]["description"],
+        "type": ["object", "string"],
+        "errorMessage": "`loss` takes a loss, or a mapping of outputs to losses.",
+        "if": {"type": "string"},
+        "then": one,
+        # Apart: beside it an editor would offer nothing where nothing stands yet.
+        "else": {"additionalProperties": one, "allOf": [{"minProperties": 1}]},
+    }
+    own = {"loss": loss, "optimizer": optimizer}
+    return {**schema, "properties": {**schema["properties"], **own}}
 
 
 def _definitions() -> Schema:

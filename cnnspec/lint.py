@@ -35,9 +35,9 @@ def lint(spec: Spec, graph: Graph, training: Training | None, bag: Bag) -> None:
     _second_activations(graph, bag)
     _large_layers(graph, bag)
     if training is not None and training.train is not None and spec.train is not None:
-        from cnnspec.training import loss_of
+        from cnnspec.training import losses_of
 
-        _functions_before_the_loss(graph, loss_of(training.train, graph), bag)
+        _functions_before_the_loss(graph, losses_of(training.train, graph), bag)
     if training is not None and training.data is not None:
         _raw_input(spec, graph, training.data.values, bag)
 
@@ -126,10 +126,10 @@ def _large_layers(graph: Graph, bag: Bag) -> None:
             )
 
 
-def _functions_before_the_loss(graph: Graph, loss: str, bag: Bag) -> None:
+def _functions_before_the_loss(graph: Graph, losses: dict[str, str], bag: Bag) -> None:
     """A softmax the loss applies itself, or an activation that spoils the logits."""
-    wanted = LOGITS.get(loss)
-    for edge in graph.outputs.values():
+    for output, edge in graph.outputs.items():
+        wanted = LOGITS.get(losses[output])
         node = graph.nodes[edge.node]
         name = last_function(node.layer) if node.layer else None
         if wanted is None or name is None or name == "log_softmax":
@@ -144,7 +144,7 @@ def _functions_before_the_loss(graph: Graph, loss: str, bag: Bag) -> None:
         else:
             bag.add(
                 "CS410",
-                f"`{loss}` takes logits, and gets what `{name}` makes of them",
+                f"`{losses[output]}` takes logits, and gets what `{name}` makes of them",
                 _place(node, "activation"),
                 help=f"end with the `dense` alone, or with `{wanted}`",
             )

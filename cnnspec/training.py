@@ -11,31 +11,61 @@ from cnnspec.datasets import (
     DataSource,
 )
 from cnnspec.declared import read_declared
-from cnnspec.fields import Choice, Declared, Integer
-from cnnspec.optimizers import OPTIMIZERS, Adam, OneOptimizer, Sgd
+from cnnspec.fields import Choice, Declared, Field, Integer, Plain, refuse
+from cnnspec.optimizers import OPTIMIZERS, Adam, OneOptimizer
 from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape, describe
 from cnnspec.yamltree import Mapping
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
     from cnnspec.graph import Graph
-    from cnnspec.source import Span
     from cnnspec.spec import Spec
 
 D = TypeVar("D", bound=Declared)
 
 LOSSES = ("cross_entropy", "mean_squared_error", "binary_cross_entropy")
+SQUARED = "mean_squared_error"
+
+
+class Losses(Field["str | dict[str, str] | None"]):
+    """One loss for all outputs, or a mapping of outputs to losses."""
+
+    def accept(self, value: Plain) -> str | dict[str, str]:
+        given = list(value.values()) if type(value) is dict else [value]
+        if given and all(type(loss) is str and loss in LOSSES for loss in given):
+            found: str | dict[str, str] = value
+            return found
+        refuse()
+
+    def schema(self) -> dict[str, Any]:
+        one = {"type": "string", "enum": list(LOSSES)}
+        return {
+            "type": ["object", "string"],
+            "if": {"type": "string"},
+            "then": {"enum": list(LOSSES)},
+            "else": {"additionalProperties": one, "minProperties": 1},
+        }
+
+    def samples(self) -> list[Plain]:
+        return [*LOSSES, {"output": "cross_entropy"}]
 
 
 class Train(Declared):
     """How the network is trained."""
 
     epochs = Integer(10, least=1, doc="Passes over the training samples.")
-    loss = Choice(
-        *LOSSES,
-        default=None,
-        doc="What training makes small; `cross_entropy` where none is given, "
-        "`binary_cross_entropy` where the output has one value.",
+    loss = Losses(
+        None,
+        doc="What training makes small: `cross_entropy`, `mean_squared_error` or "
+        "`binary_cross_entropy`, or a mapping of outputs to them; `cross_entropy` where none "
+        "is given, `binary_cross_entropy` where the output has one value.",
+    )
+    target = Choice(
+        "labels",
+        "input",
+        default="labels",
+        doc="What outputs are compared with: the data's labels (or numbers), or the "
+        "normalised input itself, which an autoencoder reproduces.",
     )
     optimizer = OneOptimizer(
         None,
@@ -61,15 +91,17 @@ def read_training(spec: Spec, graph: Graph, bag: Bag) -> Training:
     """Reads both sections, and what they default to where they are not there.
 
     Adds CS103, CS106, CS107 and CS109 for their structure, and where nothing else is wrong
-    CS511 to CS515 for what does not fit the network.
+    CS511 to CS519 for what does not fit the network.
     """
-    data = _read_data(spec, graph, bag)
     train = _read_train(spec, bag)
+    data = _read_data(spec, graph, train, bag)
     if not bag.has_errors:
-        if spec.data is not None and data is not None:
-            _check_data(spec.data, graph, data, train, bag)
+        from cnnspec.fitting import check_data, check_train
+
         if spec.train is not None and train is not None:
-            _check_train(spec.train, graph, train, bag)
+            check_train(spec.train, graph, train, bag)
+        if spec.data is not None and data is not None:
+            check_data(spec.data, graph, data, train, bag)
     return Training(data, train)
 
 
@@ -97,12 +129,14 @@ def _read_train(spec: Spec, bag: Bag) -> Train | None:
     return _read_section(Train, spec, "train", spec.train, bag)
 
 
-def _read_data(spec: Spec, graph: Graph, bag: Bag) -> DataSource | None:
+def _read_data(
+    spec: Spec, graph: Graph, train: Train | None, bag: Bag
+) -> DataSource | None:
     node = spec.data
     if node is None:
         if "data" in spec.root:
             return None
-        name = "digits" if _takes_digits(graph) else "synthetic"
+        name = "digits" if _takes_digits(graph, train) else "synthetic"
         return SOURCES[name]({"source": name})
     if "source" in node:
         later = {key.text for key, _ in node.items} - {"source"}
@@ -116,9 +150,15 @@ def _read_data(spec: Spec, graph: Graph, bag: Bag) -> DataSource | None:
     return _read_section(SOURCES[any_source.source], spec, "data", node, bag)
 
 
-def _takes_digits(graph: Graph) -> bool:
-    shape = only_output(graph)
-    return _takes_images(graph) and shape == Shape(VECTOR, (CLASSES_OF_DIGITS,))
+def _takes_digits(graph: Graph, train: Train | None) -> bool:
+    digits = Shape(VECTOR, (CLASSES_OF_DIGITS,))
+    fits = all(made == digits for made in output_shapes(graph).values())
+    return _takes_images(graph) and (fits or learns_input(train))
+
+
+def learns_input(train: Train | None) -> bool:
+    """Whether outputs are compared with the input itself."""
+    return train is not None and train.target == "input"
 
 
 def only_input(graph: Graph) -> Shape | None:
@@ -127,10 +167,22 @@ def only_input(graph: Graph) -> Shape | None:
     return graph.shape(edges[0]) if len(edges) == 1 else None
 
 
-def only_output(graph: Graph) -> Shape | None:
-    """The output's shape; None where there are several or it is unknown."""
-    edges = list(graph.outputs.values())
-    return graph.shape(edges[0]) if len(edges) == 1 else None
+def output_shapes(graph: Graph) -> dict[str, Shape | None]:
+    """The shape of each output by name, the main one first; None where it is unknown."""
+    return {name: graph.shape(edge) for name, edge in graph.outputs.items()}
+
+
+def main_output(graph: Graph) -> Shape | None:
+    """The shape of the first output that serves; None where it is unknown."""
+    shapes = output_shapes(graph)
+    names = [name for name in shapes if graph.serves(name)] or list(shapes)
+    return shapes[names[0]] if names else None
+
+
+def loss_weights(graph: Graph) -> dict[str, float]:
+    """The factor of each output's loss: a head's own, 1 of the others."""
+    heads = graph.heads
+    return {n: heads[n].loss_weight if n in heads else 1.0 for n in graph.outputs}
 
 
 def _takes_images(graph: Graph) -> bool:
@@ -143,118 +195,51 @@ def takes_images(shape: Shape) -> bool:
     return shape.layout == MAPS and shape.rank == 2 and shape.channels in (1, 3)
 
 
-def untrainable(graph: Graph) -> str | None:
+def untrainable(graph: Graph, train: Train | None) -> str | None:
     """Why a checked network can't be trained yet, as a fact; None where it can."""
     if len(graph.inputs) != 1:
-        return f"it has {len(graph.inputs)} inputs"
-    if len(graph.outputs) != 1:
-        return f"it has {len(graph.outputs)} outputs"
-    given, made = only_input(graph), only_output(graph)
+        return f"it has {len(graph.inputs)} inputs, and no source of data gives several"
+    given = only_input(graph)
     if given is not None and given.layout == TOKENS:
-        return "its input is tokens"
-    if made is not None and made.layout != VECTOR:
-        return f"its output is {describe(made)}"
+        return "its input is tokens, and no source of data gives them"
     if not any(node.trainable_params for node in graph.layers):
         return "it has no weights to learn"
+    if not any(map(graph.serves, graph.outputs)):
+        return "none of its outputs serves"
+    for name, made in output_shapes(graph).items():
+        if made is not None and made.layout != VECTOR and not learns_input(train):
+            which = "its output" if len(graph.outputs) == 1 else f"its output `{name}`"
+            return (
+                f"{which} is {describe(made)}, and labels are compared with a vector "
+                "(an autoencoder needs `target: input` in `train`)"
+            )
     return None
 
 
-def loss_of(train: Train, graph: Graph) -> str:
-    """The loss that is given, or the one that fits a single output."""
-    made = only_output(graph)
-    single = made is not None and made.elements == 1
-    return train.loss or ("binary_cross_entropy" if single else "cross_entropy")
-
-
-def _check_data(
-    node: Mapping, graph: Graph, data: DataSource, train: Train | None, bag: Bag
-) -> None:
-    shape, made = only_input(graph), only_output(graph)
-    if shape is None or untrainable(graph):
-        return  # `train` says so; until then the network may be checked and built
-    assert made is not None
-    name, source = _span(node, "source"), data.values["source"]
-    if data.images and not takes_images(shape):
-        bag.add(
-            "CS511",
-            f"`{source}` gives images of 1 or 3 channels, the network takes "
-            f"{describe(shape)}",
-            name,
-            help="`arrays` and `synthetic` fit any input",
-        )
-        return
-    classes = data.class_count
-    if classes is not None and not _fits(classes, made.elements, train):
-        bag.add(
-            "CS512",
-            f"`{source}` has {classes} classes, the network's output has "
-            f"{made.elements} value{'s' if made.elements != 1 else ''}",
-            name,
-            help=f"end with `dense: {{units: {classes}}}`, or take another source",
-        )
-    for key, values in (data.values.get("normalize") or {}).items():
-        if isinstance(values, tuple) and len(values) != shape.channels:
-            _wrong_length(node, key, len(values), shape, bag)
-
-
-def _fits(classes: int, outputs: int, train: Train | None) -> bool:
-    """Whether outputs tell that many classes apart: one each, or one for the second of two."""
-    single = train is None or train.loss != "cross_entropy"
-    return outputs == classes or (classes == 2 and outputs == 1 and single)
-
-
-def _wrong_length(node: Mapping, key: str, count: int, shape: Shape, bag: Bag) -> None:
-    inner = node.get("normalize")
-    bag.add(
-        "CS513",
-        f"`{key}` of `normalize` has {count} number{'s' if count != 1 else ''}, the "
-        f"input {shape.channels} channel{'s' if shape.channels != 1 else ''}",
-        _span(inner, key) if isinstance(inner, Mapping) else node.span,
-        help="give one number for each channel, or one for all",
+def why_not_trained(spec: Spec, graph: Graph, train: Train | None) -> str | None:
+    """Why no program to train a checked spec is written, as a fact; None where one is."""
+    counts = {made.elements for made in output_shapes(graph).values() if made}
+    reason = untrainable(graph, train)
+    if reason or spec.data is not None or learns_input(train) or len(counts) < 2:
+        return reason
+    return (
+        "its outputs have different numbers of values, and no `data` says what each is "
+        "compared with"
     )
 
 
-def _check_train(node: Mapping, graph: Graph, train: Train, bag: Bag) -> None:
-    optimizer = train.optimizer
-    if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
-        bag.add(
-            "CS514",
-            "`nesterov` looks ahead by a momentum, and there is none",
-            _span_inside(node, "optimizer", "sgd", "nesterov"),
-            help="add `momentum: 0.9`",
-        )
-    made = only_output(graph)
-    if (
-        not untrainable(graph)
-        and made is not None
-        and made.elements == 1
-        and train.loss == "cross_entropy"
-    ):
-        bag.add(
-            "CS515",
-            "`cross_entropy` compares two classes or more, the network's output has "
-            "one value",
-            _span(node, "loss"),
-            help="for two classes write `loss: binary_cross_entropy`, or end with "
-            "`dense: {units: 2}`",
-        )
+def losses_of(train: Train, graph: Graph) -> dict[str, str]:
+    """The loss of each output: the one that is given, or one that fits."""
+    given = train.loss if isinstance(train.loss, dict) else {}
+    for_all = None if isinstance(train.loss, dict) else train.loss
+    return {
+        name: given.get(name) or for_all or _fitting_loss(made, train)
+        for name, made in output_shapes(graph).items()
+    }
 
 
-def _span(node: Mapping, key: str) -> Span:
-    """Of a key's value; of the mapping where the key is absent."""
-    value = node.get(key)
-    return node.span if value is None else value.span
-
-
-def _span_inside(node: Mapping, *keys: str) -> Span:
-    """Of the value at a path; of the last mapping on it where the rest is absent."""
-    span = node.span
-    for key in keys:
-        inner = node.get(key)
-        if inner is None:
-            return span
-        span = inner.span
-        if not isinstance(inner, Mapping):
-            return span
-        node = inner
-    return span
+def _fitting_loss(made: Shape | None, train: Train) -> str:
+    if learns_input(train):
+        return SQUARED
+    single = made is not None and made.elements == 1
+    return "binary_cross_entropy" if single else "cross_entropy"

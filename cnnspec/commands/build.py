@@ -98,27 +98,38 @@ def make_program(
 def remarks(checked: Checked) -> list[str]:
     """What a spec without errors leaves open: its data, or whether it can be trained."""
     from cnnspec.datasets import CLASSES_OF_DIGITS
+    from cnnspec.diagnostics import Bag
     from cnnspec.shapes import describe
-    from cnnspec.training import only_input, only_output, takes_images, untrainable
+    from cnnspec.training import (
+        learns_input,
+        only_input,
+        output_shapes,
+        read_training,
+        takes_images,
+        why_not_trained,
+    )
 
     spec, graph = checked.spec, checked.graph
     assert spec is not None and graph is not None
-    reason = untrainable(graph)
+    train = read_training(spec, graph, Bag()).train
+    reason = why_not_trained(spec, graph, train)
     if reason is not None:
         return [
             f"no train.py: this network can't be trained yet, because {reason} (CS520)"
         ]
     if spec.data is not None:
         return []
-    given, made = only_input(graph), only_output(graph)
-    assert given is not None and made is not None
+    given = only_input(graph)
+    counts = {made.elements for made in output_shapes(graph).values() if made}
+    assert given is not None
     if not takes_images(given):
         return [
             f"data: synthetic: the network takes {describe(given)}, digits are images of "
             "1 or 3 channels"
         ]
-    if made.elements != CLASSES_OF_DIGITS:
-        outputs = f"{made.elements} output{'s' if made.elements != 1 else ''}"
+    others = counts - {CLASSES_OF_DIGITS}
+    if others and not learns_input(train):
+        outputs = f"{min(others)} output{'s' if min(others) != 1 else ''}"
         return [
             f"data: synthetic: the network has {outputs}, digits has "
             f"{CLASSES_OF_DIGITS} classes"

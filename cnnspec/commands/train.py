@@ -70,12 +70,13 @@ def train(
 
 
 def _refuse_untrainable(checked: Checked) -> None:
-    from cnnspec.diagnostics import ERROR, Diagnostic
+    from cnnspec.diagnostics import ERROR, Bag, Diagnostic
     from cnnspec.source import START
-    from cnnspec.training import untrainable
+    from cnnspec.training import read_training, why_not_trained
 
     assert checked.graph is not None and checked.spec is not None
-    reason = untrainable(checked.graph)
+    train = read_training(checked.spec, checked.graph, Bag()).train
+    reason = why_not_trained(checked.spec, checked.graph, train)
     if reason is None:
         return
     key = checked.spec.root.key("train") or checked.spec.root.key("name")

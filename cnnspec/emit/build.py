@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 TARGETS = ("pytorch", "keras")
 
 
-def model_source(checked: Checked, loss: str | None) -> Source:
+def model_source(checked: Checked, losses: str | dict[str, str] | None) -> Source:
     """Prepares a spec without errors for emission."""
     spec, graph = checked.spec, checked.graph
     assert spec is not None and graph is not None
-    plain, logits = logits_entries(spec, graph, loss)
+    plain, logits = logits_entries(spec, graph, losses)
     return Source(spec, graph, find_definitions(spec, graph), plain, logits)
 
 
-def model_text(checked: Checked, target: str, loss: str | None) -> str:
+def model_text(
+    checked: Checked, target: str, losses: str | dict[str, str] | None
+) -> str:
     """The text of model.py; raises Inexpressible."""
     if target == "pytorch":
         from cnnspec.emit.pytorch import write_model
     else:
         from cnnspec.emit.keras import write_model
-    return write_model(model_source(checked, loss))
+    return write_model(model_source(checked, losses))

@@ -222,18 +222,28 @@ def uses_module(name: str, lines: list[str]) -> bool:
     return any(pattern.search(line) for line in lines)
 
 
+TAKEN_OVER = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+
+
 def logits_entries(
-    spec: Spec, graph: Graph, loss: str | None
+    spec: Spec, graph: Graph, losses: str | dict[str, str] | None
 ) -> tuple[frozenset[Entry], bool]:
-    """Entries whose softmax or sigmoid the loss takes over, and whether outputs are logits."""
-    wanted = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}.get(
-        loss or ""
-    )
-    if wanted is None:
+    """Entries whose softmax or sigmoid the loss takes over, and whether outputs are logits.
+
+    Args:
+        losses: one of all outputs, or each one's; None where there is none.
+    """
+    by_output = losses if isinstance(losses, dict) else {}
+    for_all = None if isinstance(losses, dict) else losses
+    if not TAKEN_OVER.keys() & {*by_output.values(), for_all}:
         return frozenset(), False
     readers = Counter(edge.node for node in graph.nodes for edge in node.inputs)
     found = set()
-    for edge in graph.outputs.values():
+    for name, edge in graph.outputs.items():
+        loss = by_output.get(name) or for_all or ""
+        wanted = TAKEN_OVER.get(loss)
+        if wanted is None:
+            continue
         node, alone = graph.nodes[edge.node], readers[edge.node] == 0
         while node.layer is not None and node.layer.op == "identity":
             before = node.inputs[0].node
@@ -247,7 +257,7 @@ def logits_entries(
     return frozenset(found), True
 
 
-def _shared_end(entry: Entry, activation: str, loss: str | None) -> Inexpressible:
+def _shared_end(entry: Entry, activation: str, loss: str) -> Inexpressible:
     """The model ends in logits, and this layer stands elsewhere in it, too."""
     fault = Inexpressible(
         "CS502",

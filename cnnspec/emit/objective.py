@@ -16,12 +16,14 @@ class Objective(NamedTuple):
         wanted: CLASSES where the loss compares with a one and zeros, ONE_OF_TWO with one
             number that is 0 or 1; else empty, and the labels or numbers are taken as they are.
         regression: whether outputs are numbers without a right or wrong.
+        reproduces: the axes of an output that is compared with the input itself; else 0.
     """
 
     loss: str
     labelled: bool
     wanted: str
     regression: bool
+    reproduces: int = 0
 
     @property
     def outputs(self) -> str:
@@ -45,6 +47,11 @@ class Objective(NamedTuple):
     def threshold(self) -> str:
         """Where an output changes sides, between 0 and 1 or on logits."""
         return "0" if self.outputs == "logits" else "0.5"
+
+
+def reproduction(axes: int) -> Objective:
+    """Of an output that is compared with the input, which has that many axes."""
+    return Objective("mean_squared_error", False, "", True, axes)
 
 
 def objective(loss: str, labelled: bool, outputs: int) -> Objective:
@@ -71,7 +78,8 @@ PYTORCH_LOSSES = {
 def pytorch_metric(goal: Objective) -> str:
     """The sum over a batch, from the outputs and `target`."""
     if goal.regression:
-        return "(outputs - target).abs().mean(1).sum()"
+        flat = ".flatten(1)" if goal.reproduces > 1 else ""
+        return f"(outputs - target).abs(){flat}.mean(1).sum()"
     if goal.wanted == ONE_OF_TWO:
         return f"(({goal.outputs}[:, 0] > {goal.threshold}) == target).sum()"
     if goal.labelled:
@@ -104,10 +112,17 @@ def keras_loss(goal: Objective) -> str:
     }[goal.loss]
 
 
+def keras_axes(goal: Objective) -> str:
+    """The axes of an output of a batch."""
+    if goal.reproduces > 1:
+        return repr(tuple(range(1, goal.reproduces + 1)))
+    return "1"
+
+
 def keras_metric(goal: Objective) -> list[str]:
     """Statements that give the metric of each sample, from the outputs and `y`."""
     if goal.regression:
-        return ["error = tf.reduce_mean(tf.abs(outputs - y), axis=1)"]
+        return [f"error = tf.reduce_mean(tf.abs(outputs - y), axis={keras_axes(goal)})"]
     if goal.wanted == ONE_OF_TWO:
         second = f"{goal.outputs}[:, 0] > {goal.threshold}"
         return [f"correct = tf.cast(({second}) == (y > 0), tf.float32)"]

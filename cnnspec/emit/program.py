@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnnspec.costs import total
+from cnnspec.datasets import Arrays
 from cnnspec.diagnostics import Bag
 from cnnspec.emit.build import model_text
 from cnnspec.emit.call import WIDTH, Attribute, Call, signature, statement
@@ -18,16 +19,27 @@ from cnnspec.emit.objective import (
     KERAS_LOSSES,
     PYTORCH_LOSSES,
     Objective,
+    keras_axes,
     keras_loss,
     keras_metric,
     keras_scores,
     objective,
     pytorch_metric,
     pytorch_scores,
+    reproduction,
+)
+from cnnspec.emit.outputs import (
+    Output,
+    Outputs,
+    own_targets_context,
+    scores_lines,
+    several_context,
+    single_context,
 )
 from cnnspec.emit.quote import docstring
 from cnnspec.emit.readme import model_readme, newer, program_readme
 from cnnspec.emit.samples import (
+    channels_last,
     describe_feeding,
     describe_samples,
     normalize_of,
@@ -38,17 +50,21 @@ from cnnspec.emit.steps import keras_steps, pytorch_steps
 from cnnspec.names import camel
 from cnnspec.resources import resource
 from cnnspec.training import (
-    loss_of,
+    learns_input,
+    loss_weights,
+    losses_of,
+    main_output,
     only_input,
-    only_output,
+    output_shapes,
     read_training,
-    untrainable,
+    why_not_trained,
 )
 
 if TYPE_CHECKING:
     from cnnspec.compile import Checked
     from cnnspec.datasets import DataSource
-    from cnnspec.graph import Node
+    from cnnspec.graph import Graph, Node
+    from cnnspec.shapes import Shape
     from cnnspec.spec import Spec
     from cnnspec.training import Train
 
@@ -77,7 +93,7 @@ def program_files(
     assert data is not None and train is not None
     totals = total(graph)
     assert totals is not None
-    reason = untrainable(graph)
+    reason = why_not_trained(spec, graph, train)
     environment = _environment()
     files = {"spec.yaml": spec_text(checked.source.text, spec, overrides)}
     if reason:
@@ -86,7 +102,7 @@ def program_files(
         readme = model_readme(target, totals.costs.params, reason)
         context: Context = {"name": spec.name, **readme._asdict()}
     else:
-        files["model.py"] = model_text(checked, target, loss_of(train, graph))
+        files["model.py"] = model_text(checked, target, losses_of(train, graph))
         context = _context(checked, target, data, train, totals.costs.params)
         files |= _trained_program(environment, target, context)
     kinds = {type(node.layer) for node in graph.layers if node.layer is not None}
@@ -100,10 +116,12 @@ def _trained_program(
     environment: Environment, target: str, context: Context
 ) -> dict[str, str]:
     """data.py, train.py and predict.py; a model whose name they use gets another in them."""
+    data = "arrays_of_outputs" if context["own_targets"] else context["template"]
+    predict = "reproduce" if context["reproduces"] else "predict"
     templates = {
-        "data.py": f"data/{context['template']}.py.j2",
+        "data.py": f"data/{data}.py.j2",
         "train.py": f"{target}/train.py.j2",
-        "predict.py": f"{target}/predict.py.j2",
+        "predict.py": f"{target}/{predict}.py.j2",
     }
     name = context["model_name"]
     for model in (name, ALIASES[target]):
@@ -170,17 +188,27 @@ def _context(
     """Everything that the templates of a target say."""
     spec, graph = checked.spec, checked.graph
     assert spec is not None and graph is not None
-    given, made = only_input(graph), only_output(graph)
+    given, made = only_input(graph), main_output(graph)
     assert given is not None and made is not None
-    loss = loss_of(train, graph)
-    goal = objective(loss, data.labels_for(loss), made.elements)
-    samples = describe_samples(data, given, made.elements, goal)
+    outputs = _outputs(graph, data, train)
+    goal = next(output.goal for output in outputs.values() if output.serves)
+    goals = [output.goal for output in outputs.values()]
+    samples = describe_samples(data, given, _values(graph), goals)
     feeding = describe_feeding(data, given, target)
     make_steps = pytorch_steps if target == "pytorch" else keras_steps
+    several = len(outputs) > 1
     readme = program_readme(
-        target, spec.name, params, given, made.elements, data, samples, goal
+        target, spec.name, params, given, made.elements, data, samples, goal, several
     )
     per_target = _pytorch if target == "pytorch" else _keras
+    about_outputs = single_context(goal)
+    if several:
+        about_outputs = several_context(outputs, target)
+    own = several and isinstance(data, Arrays) and not goal.reproduces
+    if own:
+        widths = {n: made.elements for n, made in output_shapes(graph).items() if made}
+        about_outputs |= own_targets_context(outputs, widths, channels_last(given))
+    y_type = "dict[str, tf.Tensor]" if own else "tf.Tensor"
     return {
         "name": spec.name,
         "epochs": train.epochs,
@@ -199,7 +227,7 @@ def _context(
         "predict_docstring": "\n".join(
             docstring(_predicts(samples.images, samples.classes, goal), 0)
         ),
-        "data_names": _data_names(data, goal),
+        "data_names": _data_names(data, goals),
         "source_words": _source_words(data, spec),
         **_goal_context(goal),
         **_files_context(samples.images),
@@ -208,9 +236,52 @@ def _context(
         **describe_files(data, given, target)._asdict(),
         **make_steps(train.optimizer)._asdict(),
         **readme._asdict(),
-        "steps_doc": _steps_doc(samples.shape, goal),
+        "steps_doc": _steps_doc(samples.shape, goal, several),
         **per_target(spec, goal),
+        "own_targets": False,
+        **about_outputs,
+        "score_lines": scores_lines(outputs, target),
+        "serving": sum(output.serves for output in outputs.values()),
+        "counted": "x" if goal.reproduces else "y",
+        "main": next(name for name, output in outputs.items() if output.serves),
+        "moved": _moved(given) if target == "pytorch" else "",
+        "labelled": goal.labelled or (goal.reproduces > 0 and not samples.arrays),
+        "all_labelled": all(goal.labelled for goal in goals),
+        "y_type": y_type,
+        "parameters": "x: tf.Tensor" + ("" if goal.reproduces else f", y: {y_type}"),
+        "reproduce_names": _reproduce_names(samples.images, data),
     }
+
+
+def _outputs(graph: Graph, data: DataSource, train: Train) -> Outputs:
+    """What each output is compared with and how, the graph's in their order."""
+    losses, weights = losses_of(train, graph), loss_weights(graph)
+    given = only_input(graph)
+    assert given is not None
+    labelled = any(map(data.labels_for, losses.values()))
+    own = isinstance(data, Arrays)  # which may have labels for each output
+    found = {}
+    for name, made in output_shapes(graph).items():
+        assert made is not None
+        by_class = data.labels_for(losses[name]) if own else labelled
+        goal = objective(losses[name], by_class, made.elements)
+        if learns_input(train):
+            goal = reproduction(len(given.sizes))
+        found[name] = Output(goal, weights[name], graph.serves(name))
+    return found
+
+
+def _values(graph: Graph) -> int:
+    """Of the widest output."""
+    return max(made.elements for made in output_shapes(graph).values() if made)
+
+
+def _moved(given: Shape) -> str:
+    """The call that puts a batch's channels last, as samples have them."""
+    if not given.rank:
+        return ""
+    axes = [0, *range(2, given.rank + 2), 1]
+    return f".permute({', '.join(map(str, axes))})"
 
 
 def _is_trained_norm(node: Node) -> bool:
@@ -218,6 +289,9 @@ def _is_trained_norm(node: Node) -> bool:
 
 
 def _predicts(images: bool, classes: int, goal: Objective) -> str:
+    if goal.reproduces:
+        thing = "image" if images else "sample"
+        return f"Writes what the network makes of each {thing}, by the weights train.py saved."
     what = "the five likeliest classes" if classes >= 5 else "the likeliest classes"
     if goal.regression:
         what = "the outputs"
@@ -225,9 +299,9 @@ def _predicts(images: bool, classes: int, goal: Objective) -> str:
     return f"Prints {what} {of}, by the weights train.py saved."
 
 
-def _data_names(data: DataSource, goal: Objective) -> str:
+def _data_names(data: DataSource, goals: list[Objective]) -> str:
     """What train.py imports from data.py."""
-    names = ["CLASSES"] if goal.wanted == "classes" else []
+    names = ["CLASSES"] if any(goal.wanted == "classes" for goal in goals) else []
     normalized = normalize_of(data) is not None
     names += ["MEAN"] if normalized else []
     names += ["PATH"] if "path" in data.values else []
@@ -235,6 +309,13 @@ def _data_names(data: DataSource, goal: Objective) -> str:
     names += ["SOURCE"] if source_words(data) else []
     names += ["STD"] if normalized else []
     return ", ".join([*names, "Dataset", "batches", "load", "shuffle"])
+
+
+def _reproduce_names(images: bool, data: DataSource) -> str:
+    """What the `predict.py` of an autoencoder imports from data.py."""
+    constants = ["MEAN", "STD"] if normalize_of(data) is not None else []
+    own = ["ImageError", "read_image"] if images else ["ArrayError", "read_array"]
+    return ", ".join([*constants, *own])
 
 
 def _source_words(data: DataSource, spec: Spec) -> str:
@@ -248,6 +329,7 @@ def _goal_context(goal: Objective) -> Context:
         "labelled": goal.labelled,
         "wanted": goal.wanted,
         "regression": goal.regression,
+        "reproduces": goal.reproduces,
         "outputs": goal.outputs,
         "metric": goal.metric,
         "metric_words": goal.metric.replace("_", " "),
@@ -282,16 +364,22 @@ def _keras(spec: Spec, goal: Objective) -> Context:
         "loss_name": KERAS_LOSSES[goal.loss],
         "losses": keras_loss(goal),
         "metric_lines": keras_metric(goal),
+        "loss_axes": keras_axes(goal),
         "scores": keras_scores(goal),
     }
 
 
-def _steps_doc(shape: str, goal: Objective) -> str:
+def _steps_doc(shape: str, goal: Objective, several: bool) -> str:
     y = "y (steps, batch)" if goal.labelled else "y (steps, batch, outputs)"
     what = "errors" if goal.regression else "right answers"
+    sums = f"the sums of the loss and of the {what}"
+    if several:
+        sums = f"sums of the loss and {goal.metric.replace('_', ' ')} of each output"
+    maps = f"x (steps, batch, {shape}) and {y}"
+    if goal.reproduces:
+        maps = f"x (steps, batch, {shape})"
     return fill(
-        f"Each maps x (steps, batch, {shape}) and {y} to the sums of the loss and of the "
-        f"{what}. Small models need several steps in a call to be fast.",
+        f"Each maps {maps} to {sums}. Small models need several steps in a call to be fast.",
         WIDTH,
         initial_indent="    ",
         subsequent_indent="    ",

@@ -90,17 +90,19 @@ def program_readme(
     data: DataSource,
     samples: Samples,
     goal: Objective,
+    several: bool,
 ) -> Readme:
+    fits = target == "keras" and not several and not goal.reproduces
     return Readme(
         FRAMEWORKS[target],
         paragraph(_introduction(params, given, outputs, goal)),
         "",
         requirements(PACKAGES[target] | _packages(target, data, samples)),
-        paragraph(_data_needed(target, data, samples, goal)),
+        paragraph(_data_needed(target, data, samples, goal, several)),
         _tree(data),
         _train_command(data),
         paragraph(_training(data, samples)),
-        paragraph(_fit(model, goal)) if target == "keras" else "",
+        paragraph(_fit(model, goal)) if fits else "",
         "sample.png" if samples.images else "sample.npy",
         paragraph(_prediction(samples, goal)),
     )
@@ -142,6 +144,8 @@ def _packages(target: str, data: DataSource, samples: Samples) -> set[str]:
 def _introduction(params: int, given: Shape, outputs: int, goal: Objective) -> str:
     what = f"{describe(given)} to {outputs:,} value{'s' if outputs != 1 else ''}"
     does = f"maps {what}"
+    if goal.reproduces:
+        does = f"reproduces {describe(given)}"
     if goal.labelled:
         thing = "samples"
         if given.rank == 2:
@@ -155,7 +159,7 @@ def _introduction(params: int, given: Shape, outputs: int, goal: Objective) -> s
 
 
 def _data_needed(
-    target: str, data: DataSource, samples: Samples, goal: Objective
+    target: str, data: DataSource, samples: Samples, goal: Objective, several: bool
 ) -> str:
     if isinstance(data, ImageFolder):
         return (
@@ -164,7 +168,19 @@ def _data_needed(
         )
     if isinstance(data, Digits):
         return "The handwritten digits come with scikit-learn: nothing is downloaded."
+    if isinstance(data, Arrays) and goal.reproduces:
+        return (
+            f"The data are a NumPy array `x`, samples of shape ({samples.stored}), in a "
+            "file .npz under this name, or in a folder as `x.npy`."
+        )
     if isinstance(data, Arrays):
+        if several:
+            return (
+                "The data are NumPy arrays: `x`, samples of shape "
+                f"({samples.stored}), and what each output is compared with, `y_` and its "
+                "name, or `y` for all outputs without one. They are in a file .npz under "
+                "these names, or in a folder, each as a file .npy."
+            )
         values = "one label for each" if goal.labelled else "the numbers for each"
         return (
             "The data are NumPy arrays: `x`, samples of shape "
@@ -274,6 +290,11 @@ def _prediction(samples: Samples, goal: Objective) -> str:
     what = f"the {five} classes and their {numbers}"
     if goal.regression:
         what = "its outputs"
+    if goal.reproduces:
+        what = (
+            "the mean squared error of what the network makes of it, which it writes "
+        )
+        what += "beside the sample"
     text = (
         "The first line writes a sample of the validation data and says what it is, the "
         f"second prints {what}, by `run/best.safetensors`."

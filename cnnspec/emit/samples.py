@@ -25,6 +25,7 @@ from cnnspec.training import takes_images
 
 BYTES_PER_CALL = 1 << 24  # of samples that one call of a Keras graph gets
 MOST_STEPS = 32
+PATTERNS = 10  # of synthetic samples that are compared with themselves
 # Of data.py, where it is not called as the source.
 TEMPLATES = {
     "cifar10": "cifar",
@@ -74,13 +75,13 @@ class Samples(NamedTuple):
 
 
 def describe_samples(
-    data: DataSource, given: Shape, outputs: int, goal: Objective
+    data: DataSource, given: Shape, outputs: int, goals: list[Objective]
 ) -> Samples:
     """What data.py says.
 
     Args:
         given: shape of the network's input.
-        outputs: values of its output.
+        outputs: values of its widest output.
     """
     assert given.channels is not None
     sizes = channels_last(given)
@@ -107,7 +108,7 @@ def describe_samples(
         channels=given.channels,
         rgb=given.channels == 3,
         one_channel=given.layout == MAPS and given.channels == 1,
-        classes=2 if goal.wanted == ONE_OF_TWO else outputs,
+        classes=_classes(data, outputs, goals[0]),
         validation_split=number(data.held_out or 0),
         normalisation="\n".join(_normalisation(data)),
         path_setting="\n".join(_path(data)),
@@ -123,12 +124,19 @@ def describe_samples(
         stored=_listed(stored),
         stored_shape=one_line(literal(stored)),
         channels_first=channels_first and len(sizes) > 1,
-        probabilities=goal.loss == "binary_cross_entropy",
+        probabilities=any(goal.loss == "binary_cross_entropy" for goal in goals),
         input_type="tf.float32" if arrays else "tf.uint8",
         steps_per_call=_steps_per_call(
             data.batch_size * prod(sizes) * (4 if arrays else 1)
         ),
     )
+
+
+def _classes(data: DataSource, outputs: int, goal: Objective) -> int:
+    """How many classes data.py prepares; 0 where it takes as many as there are."""
+    if goal.reproduces:
+        return data.class_count or (PATTERNS if isinstance(data, Synthetic) else 0)
+    return 2 if goal.wanted == ONE_OF_TWO and outputs == 1 else outputs
 
 
 def channels_last(shape: Shape) -> tuple[int, ...]:
