@@ -341,3 +341,20 @@ def test_the_pictures_of_the_page_are_as_they_are_drawn() -> None:
     assert picture(spec) == (pictures / "small_inception.svg").read_text()
     done = graph(str(ROOT / "specs" / "resnet18.yaml"))
     assert done.stdout == (pictures / "resnet18.svg").read_text()
+
+
+def test_a_picture_never_replaces_its_spec(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(HEADER + RESIDUAL)
+    result = CliRunner().invoke(cli, ["graph", str(spec), "-o", str(spec)])
+    assert result.exit_code == 2
+    assert "the spec itself" in result.output
+    assert spec.read_text() == HEADER + RESIDUAL
+
+
+def test_a_spec_may_be_called_as_a_word_of_dot() -> None:
+    checked = check_source(
+        SourceFile("x", HEADER.replace("name: net", "name: strict") + RESIDUAL), {}
+    )
+    assert checked.spec is not None and checked.graph is not None
+    assert draw(checked.spec, checked.graph, "dot").startswith('digraph "strict" {')

@@ -64,6 +64,8 @@ def graph(
     if output is None:
         click.echo(text.encode(), nl=False)  # UTF-8, as SVG is without a declaration
         return
+    if output.exists() and file != "-" and output.samefile(file):
+        fail(f"{output}: is the spec itself, which the picture would replace", 2)
     try:
         output.write_text(text, encoding="utf-8", newline="\n")
     except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ def to_dot(picture: Picture) -> str:
     heads = [picture.name, picture.description, picture.figures]
     title = "\\l".join([*(_text(head) for head in heads if head), ""])
     lines = [
-        f"digraph {picture.name} {{",
+        f'digraph "{picture.name}" {{',  # a spec may be called `graph`
         f'  graph [label="{title}", labelloc=t, labeljust=l, fontname=Helvetica];',
         "  node [shape=box, style=filled, fontname=Helvetica, fontsize=11, height=0.3];",
         "  edge [fontname=Helvetica, fontsize=9, color=gray40, fontcolor=gray40];",
