@@ -124,11 +124,13 @@ def test_a_build_says_what_data_it_chose_and_why(text: str, tmp_path: Path) -> N
 
 
 UNTRAINABLE = {
-    "it has 2 outputs": "input: {features: 4}\nlayers:\n  - head: {name: other, layers: "
+    "its outputs have different numbers of values, and no `data` says what each is "
+    "compared with": "input: {features: 4}\nlayers:\n  - head: {name: other, layers: "
     "[{dense: {units: 2}}]}\n  - dense: {units: 3}\n",
-    "its output is an image of 4x6x6": "input: {channels: 1, height: 8, width: 8}\n"
+    "its output is an image of 4x6x6, and labels are compared with a vector (an "
+    "autoencoder needs `target: input` in `train`)": "input: {channels: 1, height: 8, width: 8}\n"
     "layers:\n  - conv: {filters: 4, kernel: 3}\n",
-    "it has 2 inputs": "inputs: {left: {features: 4}, right: {features: 4}}\nlayers:\n"
+    "it has 2 inputs, and no source of data gives several": "inputs: {left: {features: 4}, right: {features: 4}}\nlayers:\n"
     "  - dense: {units: 3}\n    from: left\n    name: first\n  - dense: {units: 3}\n"
     "    from: right\n  - add: {with: [first]}\n",
     "it has no weights to learn": "input: {features: 4}\nlayers:\n  - relu\n",
