@@ -320,18 +320,19 @@ class _Expansion:
         nodes = self.graph.nodes
         if len(nodes) - len(self.graph.inputs) >= MAX_LAYERS:
             self._too_many(entry.key_span, "passes the limit here", frame)
-        shapes = tuple([nodes[e.node].outputs[e.port] for e in inputs])
+        shapes = [nodes[e.node].outputs[e.port] for e in inputs]
+        known = tuple([shape for shape in shapes if shape is not None])
         edge = Edge(len(nodes))
         path = self._path(entry, frame) + part
         node = Node(path, layer, inputs, (None,), entry, frame.scope)
         node.trainable = frame.trainable
         node.serves = frame.serves
         nodes.append(node)
-        if layer is None or None in shapes:
+        if layer is None or len(known) < len(inputs):
             node.outputs = (None,) * ports_of(entry, layer)
             return edge, node
-        result = self.inference.infer(layer, shapes)  # type: ignore[arg-type]
-        begun = self.inference.beginning(entry.init, layer, shapes)  # type: ignore[arg-type]
+        result = self.inference.infer(layer, known)
+        begun = self.inference.beginning(entry.init, layer, known)
         for remark in (*result.remarks, *begun):
             self.findings.remark(remark, entry, inputs, frame.scope)
         node.outputs = result.outputs

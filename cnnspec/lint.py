@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 CENTRING = ("batch_norm", "instance_norm")  # take each channel's mean away, and a bias
 NORMALISING = (*CENTRING, "group_norm", "layer_norm", "rms_norm")
-LOGITS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 LARGE = 100_000  # parameters; in a smaller network nobody minds where they are
 SHARE = 0.8
 
@@ -31,8 +30,9 @@ SHARE = 0.8
 def lint(spec: Spec, graph: Graph, training: Training | None, bag: Bag) -> None:
     """Every rule, once for each entry that breaks it."""
     _unused_blocks(spec, bag)
-    _lost_biases(graph, bag)
-    _second_activations(graph, bag)
+    for before, node in _chains(graph):
+        _lost_bias(before, node, bag)
+        _second_activation(before, node, bag)
     _large_layers(graph, bag)
     if training is not None and training.train is not None and spec.train is not None:
         from cnnspec.training import losses_of
@@ -68,40 +68,38 @@ def _chains(graph: Graph) -> Iterator[tuple[Node, Node]]:
                 yield before, node
 
 
-def _lost_biases(graph: Graph, bag: Bag) -> None:
-    for before, node in _chains(graph):
-        assert before.layer is not None and node.layer is not None
-        values = before.layer.values
-        if (
-            node.layer.op in CENTRING
-            and node.trainable  # else it subtracts what the running statistics say
-            and before.layer.adds_bias
-            and values.get("bias") is True
-            and values.get("activation", "none") == "none"
-        ):
-            bag.add(
-                "CS405",
-                f"the bias of `{before.layer.op}` is lost in `{node.layer.op}`",
-                _place(before, "bias"),
-                help=f"write `bias: false` in `{before.layer.op}`",
-                related=_related(node, "subtracts each channel's mean"),
-            )
+def _lost_bias(before: Node, node: Node, bag: Bag) -> None:
+    assert before.layer is not None and node.layer is not None
+    values = before.layer.values
+    if (
+        node.layer.op in CENTRING
+        and node.trainable  # else it subtracts what the running statistics say
+        and before.layer.adds_bias
+        and values.get("bias") is True
+        and values.get("activation", "none") == "none"
+    ):
+        bag.add(
+            "CS405",
+            f"the bias of `{before.layer.op}` is lost in `{node.layer.op}`",
+            _place(before, "bias"),
+            help=f"write `bias: false` in `{before.layer.op}`",
+            related=_related(node, "subtracts each channel's mean"),
+        )
 
 
-def _second_activations(graph: Graph, bag: Bag) -> None:
-    for before, node in _chains(graph):
-        assert before.layer is not None and node.layer is not None
-        first = last_function(before.layer)
-        if before.layer.activates:
-            first = before.layer.op
-        if node.layer.activates and first is not None:
-            bag.add(
-                "CS407",
-                f"`{node.layer.op}` directly after `{first}`",
-                _place(node),
-                help="leave one of them out",
-                related=_related(before, "is followed by another activation"),
-            )
+def _second_activation(before: Node, node: Node, bag: Bag) -> None:
+    assert before.layer is not None and node.layer is not None
+    if not node.layer.activates:
+        return
+    first = before.layer.op if before.layer.activates else last_function(before.layer)
+    if first is not None:
+        bag.add(
+            "CS407",
+            f"`{node.layer.op}` directly after `{first}`",
+            _place(node),
+            help="leave one of them out",
+            related=_related(before, "is followed by another activation"),
+        )
 
 
 def _large_layers(graph: Graph, bag: Bag) -> None:
@@ -128,8 +126,10 @@ def _large_layers(graph: Graph, bag: Bag) -> None:
 
 def _functions_before_the_loss(graph: Graph, losses: dict[str, str], bag: Bag) -> None:
     """A softmax the loss applies itself, or an activation that spoils the logits."""
+    from cnnspec.training import TAKEN_OVER
+
     for output, edge in graph.outputs.items():
-        wanted = LOGITS.get(losses[output])
+        wanted = TAKEN_OVER.get(losses[output])
         node = graph.nodes[edge.node]
         name = last_function(node.layer) if node.layer else None
         if wanted is None or name is None or name == "log_softmax":

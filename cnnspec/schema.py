@@ -188,12 +188,6 @@ class _Explanation:
 
     def _misplaced(self, name: str, span: Span) -> None:
         bare = self.owner.strip("`")
-        if name == "init" and not getattr(self.cls, "takes_init", True):
-            meant = meant_field(name, list(self.cls.fields))
-            help = f"did you mean `{meant}`?" if meant else None
-            message = f"unknown field `{name}` of {self.owner}"
-            self.bag.add("CS106", message, span, help=help)
-            return
         value = self.node.get(name)
         text = value.text if isinstance(value, Scalar) else "…"
         self.bag.add(
@@ -387,12 +381,14 @@ def _expression_help(text: str, value: Any) -> str | None:
 
 
 def _shared(cls: type[Declared]) -> tuple[str, ...]:
-    """Keys that stand beside an operation or a container."""
+    """Keys that may stand beside an operation or a container."""
     from cnnspec.containers import CONTAINERS
     from cnnspec.layers.layer import Layer
     from cnnspec.shared import SHARED
 
-    return SHARED if issubclass(cls, Layer) or cls in CONTAINERS.values() else ()
+    if issubclass(cls, Layer):
+        return tuple([key for key in SHARED if key != "init" or cls.takes_init])
+    return SHARED if cls in CONTAINERS.values() else ()
 
 
 def _lists(cls: type[Declared]) -> list[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Declared)
 
+# What a loss applies to the logits itself: a model trained by it leaves that out.
+TAKEN_OVER = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 LOSSES = ("cross_entropy", "mean_squared_error", "binary_cross_entropy")
 SQUARED = "mean_squared_error"
 

@@ -17,6 +17,7 @@ from cnnspec.emit.statements import Assign, Statement
 from cnnspec.emit.walk import Walk
 from cnnspec.layers.activation import last_function
 from cnnspec.spec import INPUT, Body, Entry, entries_of
+from cnnspec.training import TAKEN_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -220,9 +221,6 @@ def uses_module(name: str, lines: list[str]) -> bool:
     """Whether code reads `name.`; strings hold paths in lower case and can't mislead much."""
     pattern = re.compile(r"(?<![\w.\"'])" + re.escape(name) + r"\.")
     return any(pattern.search(line) for line in lines)
-
-
-TAKEN_OVER = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 
 
 def logits_entries(
