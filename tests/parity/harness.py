@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -70,27 +70,31 @@ def run_both(
             (N, 1, 1, 1) that are added to (N, H, W, 1) for a bias where N is H.
     """
     for name, checked in specs.items():
-        _prepare(name, checked, folder / name, name in sizes_only, samples)
+        prepare(name, checked, folder / name, name in sizes_only, samples)
     # Keras loads while PyTorch draws the weights and inputs that it waits for.
-    keras, pytorch = _start("keras_side.py", folder), _start("pytorch_side.py", folder)
+    keras, pytorch = start("keras"), start("pytorch")
     for process in (pytorch, keras):
-        _, errors = process.communicate("go\n")
+        _, errors = process.communicate(f"{folder}\n")
         assert process.returncode == 0, errors[-3000:]
-    return {name: _read(checked, folder / name) for name, checked in specs.items()}
+    return {name: read(checked, folder / name) for name, checked in specs.items()}
 
 
-def _start(side: str, folder: Path) -> subprocess.Popen[str]:
+def start(side: str, errors: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+    """A process that runs the models in each folder that it reads a line about.
+
+    It answers with a line for each, PyTorch first: Keras takes weights and inputs from it.
+    """
     return subprocess.Popen(
-        [sys.executable, str(HERE / side), str(folder)],
+        [sys.executable, str(HERE / f"{side}_side.py")],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
-def _prepare(
+def prepare(
     name: str, checked: Checked, place: Path, sizes_only: bool, samples: int
 ) -> None:
     graph, spec = checked.graph, checked.spec
@@ -159,7 +163,7 @@ def _plain(graph: Graph, loss: str | None) -> dict[str, Any]:
     return {"nodes": nodes, "outputs": graph.outputs, "served": served, "loss": loss}
 
 
-def _read(checked: Checked, place: Path) -> Outcome:
+def read(checked: Checked, place: Path) -> Outcome:
     sides = [json.loads((place / f"{side}.json").read_text()) for side in TARGETS]
     return Outcome(checked, place, *sides)
 

@@ -1,7 +1,7 @@
 """Runs generated Keras models on the weights and inputs that pytorch_side wrote.
 
-`python keras_side.py FOLDER`: waits for a line on standard input, then writes shapes, counts
-and outputs beside each model.
+For each line FOLDER of standard input it writes shapes, counts and outputs beside each model
+FOLDER/NAME/keras/model.py, and answers with a line.
 """
 
 import importlib.util
@@ -201,14 +201,16 @@ def save_values(model, serving, facts, folder):
 
 
 def main():
-    sys.stdin.readline()
-    for folder in sorted(Path(sys.argv[1]).iterdir()):
-        try:
-            run(folder)
-        except Exception:
-            error = {"error": traceback.format_exc(limit=-2)}
-            (folder / "keras.json").write_text(json.dumps(error))
-        keras.utils.clear_session(free_memory=False)  # collecting costs 0.2 s
+    sys.dont_write_bytecode = True
+    for line in sys.stdin:
+        for folder in sorted(Path(line.rstrip("\n")).iterdir()):
+            try:
+                run(folder)
+            except Exception:
+                error = {"error": traceback.format_exc(limit=-2)}
+                (folder / "keras.json").write_text(json.dumps(error))
+            keras.utils.clear_session(free_memory=False)  # collecting costs 0.2 s
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

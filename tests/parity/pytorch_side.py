@@ -1,4 +1,4 @@
-"""Runs generated PyTorch models: `python pytorch_side.py FOLDER`.
+"""Runs generated PyTorch models, for each line FOLDER of standard input; answers with a line.
 
 For each FOLDER/NAME/pytorch/model.py: builds it on the meta device and for real, draws weights,
 running statistics and inputs, and writes shapes, counts, weights and outputs beside it; and as
@@ -141,12 +141,15 @@ def save_evaluated(side, graph, weights, inputs, folder):
 
 def main():
     torch.set_num_threads(1)
-    for folder in sorted(Path(sys.argv[1]).iterdir()):
-        try:
-            run(folder)
-        except Exception:
-            error = {"error": traceback.format_exc(limit=-2)}
-            (folder / "pytorch.json").write_text(json.dumps(error))
+    sys.dont_write_bytecode = True
+    for line in sys.stdin:
+        for folder in sorted(Path(line.rstrip("\n")).iterdir()):
+            try:
+                run(folder)
+            except Exception:
+                error = {"error": traceback.format_exc(limit=-2)}
+                (folder / "pytorch.json").write_text(json.dumps(error))
+        print("done", flush=True)
 
 
 if __name__ == "__main__":
