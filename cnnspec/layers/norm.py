@@ -247,7 +247,10 @@ class LocalResponseNorm(Layer):
 
     def pytorch(self, site: Site) -> list[Step]:
         size = site.field("size")
+        # PyTorch takes a view of a volume's squares, which needs them side by side.
+        volume = any(i.inputs[0].rank == 3 for i in site.instances)
         return [
+            *([site.method("contiguous")] if volume else []),
             site.call(
                 "F.local_response_norm",
                 size,

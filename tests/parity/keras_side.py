@@ -204,6 +204,8 @@ def main():
     sys.dont_write_bytecode = True
     for line in sys.stdin:
         for folder in sorted(Path(line.rstrip("\n")).iterdir()):
+            if (folder / "keras.json").exists():
+                continue  # before this process had to be started again
             try:
                 run(folder)
             except Exception:
