@@ -14,7 +14,7 @@ class Steps(NamedTuple):
 
     Args:
         settings: assignments of constants, each a line.
-        make_optimizer: the statement in `main`.
+        make_optimizer: the statement that makes it, in the function of this name.
         l2: whether gradients get `WEIGHT_DECAY * w` by the program's own hand.
         adam: the class to derive from Keras' own; empty where none is.
         beta1, beta2: whether they are other than 0.
@@ -73,7 +73,7 @@ def pytorch_steps(optimizer: Optimizer) -> Steps:
     elif isinstance(optimizer, AdamW):
         args.append(Keyword("weight_decay", "0"))  # PyTorch's default is 0.01
     made = Call(f"torch.optim.{name}", tuple(args))
-    lines = statement("optimizer = ", made, 4)
+    lines = statement("return ", made, 4)
     return Steps(_settings(optimizer), "\n".join(lines), l2=False)
 
 
