@@ -37,6 +37,7 @@ from cnnspec.emit.outputs import (
     single_context,
 )
 from cnnspec.emit.quote import docstring
+from cnnspec.emit.rates import rates_of
 from cnnspec.emit.readme import model_readme, newer, program_readme
 from cnnspec.emit.samples import (
     channels_last,
@@ -234,7 +235,8 @@ def _context(
         **samples._asdict(),
         **feeding._asdict(),
         **describe_files(data, given, target)._asdict(),
-        **make_steps(train.optimizer)._asdict(),
+        **make_steps(train)._asdict(),
+        "learning_rate": rates_of(train),
         **readme._asdict(),
         "steps_doc": _steps_doc(samples.shape, goal, several),
         **per_target(spec, goal),
