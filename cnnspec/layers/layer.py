@@ -69,6 +69,11 @@ class Weight(NamedTuple):
     def count(self) -> int:  # type: ignore[override]  # tuple.count serves nobody here
         return prod(self.shape)
 
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Its shape, of a single number (1)."""
+        return self.shape or (1,)
+
 
 class Reach(NamedTuple):
     """How a layer widens the receptive field, per spatial axis: extent and step in pixels."""

@@ -52,7 +52,7 @@ class Line(Protocol):
 
 
 def whole(weight: Weight) -> Rows:
-    return Rows(weight, 0, weight.shape[0])
+    return Rows(weight, 0, weight.rows[0])
 
 
 def variable(
@@ -64,14 +64,16 @@ def variable(
     """A variable of these tensors or rows.
 
     Args:
-        shape: in which they are seen, theirs by default; one -1 stands for what is left.
+        shape: in which they are seen, theirs by default; a -1 stands for what is left.
         axes: of that shape in Keras' order, its own by default.
     """
     rows = tuple([part if isinstance(part, Rows) else whole(part) for part in tensors])
-    rest = rows[0].weight.shape[1:]
+    _, *rest = rows[0].weight.rows
     count = sum([part.stop - part.start for part in rows])
-    shape = shape or (count, *rest)
-    if -1 in shape:
+    if shape is None:
+        is_whole = rows == (whole(rows[0].weight),)
+        shape = rows[0].weight.shape if is_whole else (count, *rest)
+    elif -1 in shape:
         left = count * prod(rest) // -prod(shape)
         shape = tuple([left if size == -1 else size for size in shape])
     return Variable(path, rows, shape, axes or tuple(range(len(shape))))

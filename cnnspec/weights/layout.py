@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnnspec.emit.site import Instance
+from cnnspec.names import dotted
 
 if TYPE_CHECKING:
     from cnnspec.graph import Graph, Node
@@ -65,9 +66,9 @@ def holders(graph: Graph) -> list[Holder]:
             continue
         if entry not in lines:
             lines[entry] = _Line(_instances(graph, entry), entry.init)
-        path = node.path.replace("[", ".").replace("]", "")
         variables = layer.keras_variables(inputs, lines[entry])
-        found.append(Holder(node, path, weights, variables, layer.torch_counters))
+        path, counters = dotted(node.path), layer.torch_counters
+        found.append(Holder(node, path, weights, variables, counters))
     return found
 
 
@@ -110,13 +111,17 @@ def to_keras(graph: Graph, state: Mapping[str, Array]) -> dict[str, Array]:
     for holder in holders(graph):
         for variable in holder.variables:
             parts = [
-                state[holder.key(rows.weight.name)][rows.start : rows.stop]
-                for rows in variable.rows
+                _rows(state, holder, part.weight)[part.start : part.stop]
+                for part in variable.rows
             ]
             joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
             turned = joined.reshape(variable.shape).transpose(variable.axes)
             found[holder.place(variable)] = turned
     return found
+
+
+def _rows(state: Mapping[str, Array], holder: Holder, weight: Weight) -> Array:
+    return state[holder.key(weight.name)].reshape(weight.rows)
 
 
 def to_pytorch(graph: Graph, variables: Mapping[str, Array]) -> dict[str, Array]:
@@ -138,7 +143,8 @@ def _tensors(holder: Holder, variables: Mapping[str, Array]) -> dict[str, Array]
     for variable in holder.variables:
         turned = variables[holder.place(variable)]
         back = sorted(range(len(variable.axes)), key=variable.axes.__getitem__)
-        joined = turned.transpose(back).reshape(-1, *variable.rows[0].weight.shape[1:])
+        _, *rest = variable.rows[0].weight.rows
+        joined = turned.transpose(back).reshape(-1, *rest)
         taken = 0
         for rows in variable.rows:
             count = rows.stop - rows.start
@@ -149,5 +155,5 @@ def _tensors(holder: Holder, variables: Mapping[str, Array]) -> dict[str, Array]
     for weight in holder.weights:
         pieces = [part for _, part in sorted(parts[weight.name], key=lambda p: p[0])]
         whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        found[holder.key(weight.name)] = whole
+        found[holder.key(weight.name)] = whole.reshape(weight.shape)
     return found
