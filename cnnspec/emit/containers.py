@@ -102,7 +102,8 @@ def split(
     nodes = [(split_node(walk, o), o) for o in occurrences if o.node is not None]
     site = Site(walk, entry, nodes, flow.channels)
     (step,) = walk.steps(site.instances[0].layer, site)
-    walk.statements.append(Assign(", ".join(names), step.apply(flow.code)))
+    made = walk.watched(entry, flow._replace(code=step.apply(flow.code)), ".split")
+    walk.statements.append(Assign(", ".join(names), made.code))
     return [
         Flow(name, channels.parts(walk.definition, flow.channels, len(names)))
         for name in names

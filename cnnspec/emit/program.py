@@ -191,7 +191,7 @@ def _context(
     assert spec is not None and graph is not None
     given, made = only_input(graph), main_output(graph)
     assert given is not None and made is not None
-    outputs = _outputs(graph, data, train)
+    outputs = outputs_of(graph, data, train)
     goal = next(output.goal for output in outputs.values() if output.serves)
     goals = [output.goal for output in outputs.values()]
     samples = describe_samples(data, given, _values(graph), goals)
@@ -255,7 +255,7 @@ def _context(
     }
 
 
-def _outputs(graph: Graph, data: DataSource, train: Train) -> Outputs:
+def outputs_of(graph: Graph, data: DataSource, train: Train) -> Outputs:
     """What each output is compared with and how, the graph's in their order."""
     losses, weights = losses_of(train, graph), loss_weights(graph)
     given = only_input(graph)
