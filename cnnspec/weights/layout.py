@@ -26,6 +26,13 @@ Array = np.ndarray[Any, Any]
 Shapes = dict[str, tuple[int, ...]]
 
 
+class MixedKinds(ValueError):
+    """Parts of one tensor or variable are of different kinds of numbers."""
+
+    def __init__(self, name: str, kinds: list[str]) -> None:
+        super().__init__(f"`{name}` would hold {' and '.join(kinds)}")
+
+
 class Holder(NamedTuple):
     """A layer that has weights, or counters.
 
@@ -105,7 +112,7 @@ def variable_shapes(graph: Graph) -> Shapes:
 def to_keras(graph: Graph, state: Mapping[str, Array]) -> dict[str, Array]:
     """Keras' variables of a state dict, whose tensors are those of `state_shapes`.
 
-    Other keys are not read. Arrays may be views of those that are given.
+    Other keys are not read. Arrays may be views of those that are given. Raises: MixedKinds.
     """
     found = {}
     for holder in holders(graph):
@@ -114,10 +121,17 @@ def to_keras(graph: Graph, state: Mapping[str, Array]) -> dict[str, Array]:
                 _rows(state, holder, part.weight)[part.start : part.stop]
                 for part in variable.rows
             ]
-            joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            turned = joined.reshape(variable.shape).transpose(variable.axes)
-            found[holder.place(variable)] = turned
+            place = holder.place(variable)
+            joined = _joined(place, parts).reshape(variable.shape)
+            found[place] = joined.transpose(variable.axes)
     return found
+
+
+def _joined(name: str, parts: list[Array]) -> Array:
+    kinds = {part.dtype for part in parts}
+    if len(kinds) > 1:
+        raise MixedKinds(name, sorted(map(str, kinds)))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _rows(state: Mapping[str, Array], holder: Holder, weight: Weight) -> Array:
@@ -128,6 +142,7 @@ def to_pytorch(graph: Graph, variables: Mapping[str, Array]) -> dict[str, Array]
     """The state dict of Keras' variables, which are those of `variable_shapes`.
 
     Counters begin at 0 (int64), for Keras has none. Other keys are not read.
+    Raises: MixedKinds.
     """
     found: dict[str, Array] = {}
     for holder in holders(graph):
@@ -154,6 +169,6 @@ def _tensors(holder: Holder, variables: Mapping[str, Array]) -> dict[str, Array]
     found = {}
     for weight in holder.weights:
         pieces = [part for _, part in sorted(parts[weight.name], key=lambda p: p[0])]
-        whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        found[holder.key(weight.name)] = whole.reshape(weight.shape)
+        key = holder.key(weight.name)
+        found[key] = _joined(key, pieces).reshape(weight.shape)
     return found
