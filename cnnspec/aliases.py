@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from cnnspec.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from cnnspec.fields import Declared
 
 LISTED = "`cnnspec explain operations` lists the operations"
 
@@ -93,7 +97,9 @@ _FIELDS = {
     "eps": "epsilon",
     "embed_dim": "features",
     "embedding_dim": "features",
+    "eta_min": "final_rate",
     "features": "units",
+    "gamma": "factor",
     "hidden_size": "units",
     "init_value": "initial",
     "init_values": "initial",
@@ -112,8 +118,10 @@ _FIELDS = {
     "pad": "padding",
     "pool_size": "kernel",
     "return_sequences": "sequence",
+    "rho": "decay",
     "scale_factor": "scale",
     "size": "kernel",
+    "step_size": "every",
     "strides": "stride",
     "upscale_factor": "factor",
     "use_bias": "bias",
@@ -163,12 +171,13 @@ def meant_field(name: str, fields: list[str]) -> str | None:
     return same if same in fields else did_you_mean(name, fields)
 
 
-def optimizer_with(name: str) -> str | None:
-    """The first optimizer that takes a field, as it is written; None where none does."""
-    from cnnspec.optimizers import OPTIMIZERS
+def place_within(owner: type[Declared], name: str) -> str | None:
+    """Where a field belongs that what `owner` chooses takes, as an optimizer; None if none does."""
+    from cnnspec.one_of import OneOf
 
     name = _FIELDS.get(name, name)
-    for kind, cls in OPTIMIZERS.items():
-        if name in cls.fields:
-            return f"{{{kind}: {{{name}: …}}}}"
+    for key, field in owner.fields.items():
+        for kind, cls in field.kinds.items() if isinstance(field, OneOf) else ():
+            if name in cls.fields:
+                return f"inside the {key}: `{key}: {{{kind}: {{{name}: …}}}}`"
     return None

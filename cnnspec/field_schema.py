@@ -13,6 +13,7 @@ from typing import Any
 
 from cnnspec.diagnostics import Bag
 from cnnspec.fields import NAMING, Declared, Field
+from cnnspec.one_of import bare_names
 from cnnspec.pages import unwrapped
 from cnnspec.schema import structure
 from cnnspec.source import SourceFile
@@ -43,11 +44,6 @@ def one_of(kinds: Mapping[str, type[Declared]], what: str) -> Schema:
             "allOf": [{"minProperties": 1, "maxProperties": 1}],
         },
     }
-
-
-def bare_names(kinds: Mapping[str, type[Declared]]) -> list[str]:
-    """The names that can stand alone: no field must be given."""
-    return [name for name, cls in kinds.items() if not structure(cls)["required"]]
 
 
 def snippets(kinds: Mapping[str, type[Declared]]) -> list[Schema]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnspec.datasets import Arrays
 from cnnspec.optimizers import Sgd
+from cnnspec.schedules import Exponential, Step
 from cnnspec.shapes import describe
 from cnnspec.training import (
     SQUARED,
@@ -102,7 +103,8 @@ def _wrong_length(node: Mapping, key: str, count: int, shape: Shape, bag: Bag) -
 
 
 def check_train(node: Mapping, graph: Graph, train: Train, bag: Bag) -> None:
-    """CS514 to CS518."""
+    """CS411, CS514 to CS518, CS521 and CS522."""
+    _check_schedule(node, train, bag)
     optimizer = train.optimizer
     if isinstance(optimizer, Sgd) and optimizer.nesterov and not optimizer.momentum:
         bag.add(
@@ -117,6 +119,60 @@ def check_train(node: Mapping, graph: Graph, train: Train, bag: Bag) -> None:
         _check_reproduction(node, graph, train, bag)
     elif not untrainable(graph, train):
         _check_single_values(node, graph, train, bag)
+
+
+def _check_schedule(node: Mapping, train: Train, bag: Bag) -> None:
+    """Whether the learning rate changes in order, and before training ends."""
+    warmup, epochs = train.warmup, train.epochs
+    if train.warmup_from and not warmup:
+        bag.add(
+            "CS522",
+            "`warmup_from` says where warm-up begins, and there is none",
+            _span(node, "warmup_from"),
+            help="add `warmup: 1`",
+        )
+    if warmup >= epochs:
+        _too_late("warm-up does", _span(node, "warmup"), epochs, bag)
+    schedule = train.schedule
+    if isinstance(schedule, Step):
+        _check_milestones(node, schedule.milestones or (), train, bag)
+    elif isinstance(schedule, Exponential) and warmup + schedule.every >= epochs:
+        place = _span_inside(node, "schedule", "exponential", "every")
+        _too_late("the learning rate changes", place, epochs, bag)
+
+
+def _check_milestones(
+    node: Mapping, milestones: tuple[int, ...], train: Train, bag: Bag
+) -> None:
+    place = _span_inside(node, "schedule", "step", "milestones")
+    for before, milestone in zip((0, *milestones), milestones, strict=False):
+        if milestone <= before:
+            bag.add(
+                "CS521",
+                f"milestone {milestone} stands behind {before}",
+                place,
+                help="write them in increasing order",
+            )
+            return
+    if milestones[0] <= train.warmup:
+        bag.add(
+            "CS521",
+            f"milestone {milestones[0]} lies in the warm-up, which lasts "
+            f"{_epochs(train.warmup)}",
+            place,
+            help="begin with a milestone after the warm-up",
+        )
+    elif milestones[-1] >= train.epochs:
+        _too_late(f"milestone {milestones[-1]} is reached", place, train.epochs, bag)
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epoch{'s' if count != 1 else ''}"
+
+
+def _too_late(what: str, place: Span, epochs: int, bag: Bag) -> None:
+    label = f"training takes {_epochs(epochs)}"
+    bag.add("CS411", f"training ends before {what}", place, label)
 
 
 def _check_names(node: Mapping, graph: Graph, train: Train, bag: Bag) -> bool:

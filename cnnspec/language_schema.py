@@ -14,7 +14,6 @@ from cnnspec.datasets import SOURCES
 from cnnspec.field_schema import (
     EXPRESSION,
     SCALAR,
-    bare_names,
     mapping,
     one_of,
     page,
@@ -26,7 +25,7 @@ from cnnspec.initializers import INITIALIZERS
 from cnnspec.inputs import KINDS, InputKind
 from cnnspec.layers import OPERATIONS
 from cnnspec.names import LONGEST_NAME, PATTERN
-from cnnspec.optimizers import OPTIMIZERS
+from cnnspec.one_of import OneOf, bare_names
 from cnnspec.resolve import VERSION
 from cnnspec.shared import SHARED
 from cnnspec.training import LOSSES, Train
@@ -129,11 +128,14 @@ def _sizes(kind: type[InputKind]) -> Schema:
 
 def _train() -> Schema:
     schema = mapping(Train, "train")
-    note = schema["properties"]["optimizer"]["description"]
-    optimizer = {
-        "title": "optimizer",
-        "description": note,
-        **one_of(OPTIMIZERS, "optimizer"),
+    chosen = {
+        name: {
+            "title": name,
+            "description": schema["properties"][name]["description"],
+            **one_of(field.kinds, name),
+        }
+        for name, field in Train.fields.items()
+        if isinstance(field, OneOf)
     }
     one = with_expressions({"type": "string", "enum": list(LOSSES)})
     loss = {
@@ -146,8 +148,7 @@ def _train() -> Schema:
         # Apart: beside it an editor would offer nothing where nothing stands yet.
         "else": {"additionalProperties": one, "allOf": [{"minProperties": 1}]},
     }
-    own = {"loss": loss, "optimizer": optimizer}
-    return {**schema, "properties": {**schema["properties"], **own}}
+    return {**schema, "properties": {**schema["properties"], **chosen, "loss": loss}}
 
 
 def _definitions() -> Schema:

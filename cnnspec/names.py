@@ -120,3 +120,8 @@ def _suggested(name: str) -> str:
 def camel(name: str) -> str:
     """The class name of a block or spec: `basic_block` -> `BasicBlock`."""
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def dotted(path: str) -> str:
+    """A layer's path as both frameworks spell it: `block[0].conv` is `block.0.conv`."""
+    return path.replace("[", ".").replace("]", "")

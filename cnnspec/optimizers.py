@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from cnnspec.fields import Boolean, Declared, Field, Number, Plain, refuse
+from cnnspec.fields import Boolean, Declared, Number
 
 
 def _rate(default: float) -> Number:
@@ -15,11 +15,21 @@ def _decay(default: float, doc: str) -> Number:
     return Number(default, least=0, samples=[default, 1e-4, 0.1], doc=doc)
 
 
+def _momentum() -> Number:
+    doc = "Share of the last step kept."
+    return Number(0.0, least=0, below=1, samples=[0.0, 0.5, 0.9], doc=doc)
+
+
+def _epsilon(default: float) -> Number:
+    doc = "Added to the root that gradients are divided by."
+    return Number(default, above=0, samples=[default, 1e-3], doc=doc)
+
+
 _L2 = "Added to each gradient, times the parameter: the L2 term of all parameters."
 
 
 class Optimizer(Declared):
-    """How gradients change the weights; the learning rate stays constant."""
+    """How gradients change the weights."""
 
     kind: ClassVar[str] = ""
     learning_rate = _rate(0.01)
@@ -35,13 +45,7 @@ class Sgd(Optimizer):
     """Gradient descent. Source: PyTorch's SGD, dampening 0."""
 
     kind = "sgd"
-    momentum = Number(
-        0.0,
-        least=0,
-        below=1,
-        samples=[0.0, 0.5, 0.9],
-        doc="Share of the last step kept.",
-    )
+    momentum = _momentum()
     nesterov = Boolean(False, doc="Look ahead by the momentum; needs one.")
 
     @property
@@ -60,12 +64,7 @@ class Adam(Optimizer):
     beta2 = Number(
         0.999, least=0, below=1, samples=[0.999, 0.9], doc="Decay of the second moment."
     )
-    epsilon = Number(
-        1e-8,
-        above=0,
-        samples=[1e-8, 1e-3],
-        doc="Added to the root of the second moment.",
-    )
+    epsilon = _epsilon(1e-8)
 
     @property
     def moments(self) -> int:
@@ -82,46 +81,40 @@ class AdamW(Adam):
     )
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {cls.kind: cls for cls in (Sgd, Adam, AdamW)}
+class RmsProp(Optimizer):
+    """Gradients divided by the root of their mean square.
+
+    Source: Hinton, "Neural networks for machine learning", lecture 6e, 2012; epsilon and
+    momentum as in PyTorch's RMSprop.
+    """
+
+    kind = "rmsprop"
+    learning_rate = _rate(1e-3)
+    decay = Number(
+        0.9, least=0, below=1, samples=[0.9, 0.5], doc="Decay of the mean square."
+    )
+    epsilon = _epsilon(1e-8)
+    momentum = _momentum()
+
+    @property
+    def moments(self) -> int:
+        return 2 if self.momentum else 1
 
 
-class OneOptimizer(Field[Optimizer]):
-    """A name, or a mapping of one name to its fields."""
+class Adagrad(Optimizer):
+    """Gradients divided by the root of the sum of their squares.
 
-    def accept(self, value: Plain) -> Optimizer:
-        if type(value) is str:
-            value = {value: None}
-        if type(value) is not dict or len(value) != 1:
-            refuse()
-        ((name, given),) = value.items()
-        cls = OPTIMIZERS.get(name)
-        if cls is None or not (given is None or type(given) is dict):
-            refuse()
-        given = given or {}
-        if not given.keys() <= cls.fields.keys():
-            refuse()
-        return cls({key: cls.fields[key].accept(v) for key, v in given.items()})
+    Source: Duchi, Hazan and Singer, 2011; epsilon as in PyTorch's Adagrad.
+    """
 
-    def schema(self) -> dict[str, Any]:
-        kinds = {
-            name: {
-                "type": ["object", "null"],
-                "properties": {n: f.schema() for n, f in cls.fields.items()},
-                "additionalProperties": False,
-            }
-            for name, cls in OPTIMIZERS.items()
-        }
-        return {
-            "type": ["object", "string"],
-            "if": {"type": "string"},
-            "then": {"enum": list(OPTIMIZERS)},
-            "else": {
-                "properties": kinds,
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
-        }
+    kind = "adagrad"
+    epsilon = _epsilon(1e-10)
 
-    def samples(self) -> list[Plain]:
-        return ["adam", {"sgd": {"learning_rate": 0.1}}, {"adamw": None}]
+    @property
+    def moments(self) -> int:
+        return 1
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    cls.kind: cls for cls in (Sgd, Adam, AdamW, RmsProp, Adagrad)
+}

@@ -1,4 +1,4 @@
-"""The registries of operations, data sources and optimizers enter; their reference leaves, for the docs and the terminal.
+"""The registries of operations and of what training takes enter; their reference leaves, for the docs and the terminal.
 
 `python -m cnnspec.pages` prints docs/operations.md.
 """
@@ -16,6 +16,7 @@ from cnnspec.initializers import INITIALIZERS
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
 from cnnspec.optimizers import OPTIMIZERS
+from cnnspec.schedules import SCHEDULES
 from cnnspec.training import Train
 from cnnspec.wording import shown, wanted
 
@@ -52,7 +53,7 @@ def operations_page() -> str:
 
 
 def operation_page(name: str) -> str | None:
-    """One operation, container, distribution, source or optimizer; None where none is."""
+    """An operation, container, distribution, source, optimizer or schedule; None where none is."""
     cls = _known().get(name)
     if cls is None:
         return None
@@ -115,8 +116,9 @@ def names() -> list[str]:
 
 
 def _known() -> dict[str, type[Declared]]:
-    sections: dict[str, type[Declared]] = {"train": Train, **SOURCES, **OPTIMIZERS}
-    return {**sections, **INITIALIZERS, **OPERATIONS, **CONTAINERS}
+    training: dict[str, type[Declared]] = {"train": Train, **SOURCES}
+    training |= {**OPTIMIZERS, **SCHEDULES}
+    return {**training, **INITIALIZERS, **OPERATIONS, **CONTAINERS}
 
 
 def _summary(cls: type[Declared]) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 GROUP = "cnnspec.operations"  # of entry points: NAME = "package.module:Class"
 
 _EMITTING = ("pytorch", "keras")
-_LATE = ("keeps", "torch_parts")  # asked when the check is over
+# asked when the check is over:
+_LATE = ("keeps", "torch_parts", "keras_variables")
 _PACKAGES: set[str] = set()  # whose operations are in use
 
 

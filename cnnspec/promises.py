@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from cnnspec.layers.layer import EVERYWHERE, Kept, Layer, Reach, Remark, Remedy, Weight
@@ -49,6 +50,31 @@ def _weights(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
             return f"a `{name}` whose `learned` or `constant` is no boolean"
     names = [weight.name for weight in made]
     return "a name twice" if len(set(names)) < len(names) else ""
+
+
+def _keras_variables(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
+    from cnnspec.layers.variables import Rows, Variable
+
+    if not _is_tuple_of(Variable, made):
+        return "no tuple of Variable"
+    taken: dict[Any, list[tuple[int, int]]] = {w: [] for w in layer.weights(inputs)}
+    for path, rows, shape, axes in made:
+        if type(path) is not str or not _is_tuple_of(Rows, rows) or not rows:
+            return "a Variable without a path or without Rows"
+        if any(weight not in taken for weight, _, _ in rows):
+            return f"a `{path}` of a tensor that `weights` does not name"
+        count = sum((stop - start) * prod(w.rows[1:]) for w, start, stop in rows)
+        if not _are_sizes(shape) or count != prod(shape):
+            return f"a `{path}` whose shape does not hold {count} numbers"
+        if sorted(axes) != list(range(len(shape))):
+            return f"a `{path}` whose axes are no order of its shape's"
+        for weight, start, stop in rows:
+            taken[weight].append((start, stop))
+    for weight, parts in taken.items():
+        starts, stops = zip(*sorted(parts), strict=True) if parts else ((), ())
+        if (*starts, weight.rows[0]) != (0, *stops):
+            return f"not each row of `{weight.name}` once"
+    return ""
 
 
 def _macs(layer: Layer, inputs: tuple[Shape, ...], made: Any) -> str:
@@ -120,6 +146,7 @@ def _is_size(made: Any) -> bool:
 PROMISES: dict[str, Callable[[Layer, tuple[Shape, ...], Any], str]] = {
     "infer": _infer,
     "weights": _weights,
+    "keras_variables": _keras_variables,
     "macs": _macs,
     "reach": _reach,
     "remarks": _remarks,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cnnspec.aliases import meant_field, optimizer_with
+from cnnspec.aliases import meant_field, place_within
 from cnnspec.diagnostics import Bag
 from cnnspec.expressions import Expr, Name
 from cnnspec.fields import NAMING, Declared, Refused
+from cnnspec.one_of import required
 from cnnspec.values import read_value
 from cnnspec.wording import help_for, list_of, listed, received, shown, wanted
 from cnnspec.yamltree import Mapping, Node, Scalar, Sequence
@@ -34,7 +35,7 @@ def structure(cls: type[Declared]) -> Schema:
     return {
         "type": "object",
         "properties": {name: field.schema() for name, field in cls.fields.items()},
-        "required": [name for name, field in cls.fields.items() if field.required],
+        "required": required(cls),
         "additionalProperties": False,
     }
 
@@ -172,8 +173,8 @@ class _Explanation:
             help = f"put a space after `:`, as in `{meant}: {value or '…'}`"
         elif meant:
             help = f"did you mean `{meant}`?"
-        elif "optimizer" in fields and (optimizer := optimizer_with(name)):
-            help = f"it belongs inside the optimizer: `optimizer: {optimizer}`"
+        elif not violation.path and (place := place_within(self.cls, name)):
+            help = f"it belongs {place}"
         elif name == "momentum" and "decay" in fields:
             help = "`decay` is the `momentum` of Keras, and 1 minus that of PyTorch"
         elif name in _INFERRED:

@@ -7,8 +7,7 @@ frameworks; this module only asks for what they have loaded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
-from functools import cache, reduce
+from functools import cache
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -24,17 +23,7 @@ from cnnspec.plugins import admit_file
 from cnnspec.render import render_text
 from cnnspec.shapes import MAPS, Shape
 from cnnspec.source import SourceFile
-
-Tensors = dict[str, Any]
-Layout = Callable[[Tensors, dict[str, Any]], Tensors]
-
-# Keras' names for tensors that PyTorch names alike in all its modules.
-_NAMES = {
-    "weight": ("kernel", "gamma"),
-    "bias": ("bias", "beta"),
-    "running_mean": ("moving_mean",),
-    "running_var": ("moving_variance",),
-}
+from cnnspec.weights.layout import Holder, holders, state_shapes, to_keras
 
 
 @cache
@@ -69,35 +58,21 @@ class Models:
         self.keras = getattr(_run(checked, "keras"), checked.spec.name)()
         self.pytorch.eval()
 
-    def share_weights(self, layouts: dict[str, Layout] | None = None) -> None:
+    def share_weights(self) -> None:
         """Draws anew what begins alike, and gives Keras all of PyTorch's tensors.
 
         Drawn are vectors (scales, biases, statistics) and what is one number over and over:
         with zeros, models would agree that don't compute the same.
-
-        Args:
-            layouts: by operation, where its tensors go in Keras: from the tensors by name and
-                the layer's fields to arrays by attribute of the Keras layer. Without one,
-                `weight` is a kernel (O, I, spatial...), and what has another name keeps it.
         """
-        nodes = {_attribute_path(node.path): node for node in self.graph.layers}
-        layers: dict[str, Tensors] = {}
-        for key, tensor in self.pytorch.state_dict().items():
-            path, name = _owner(key, nodes)
-            if tensor.dim():  # not a batch norm's count of batches
-                if tensor.dim() == 1 or bool((tensor == tensor.flatten()[0]).all()):
-                    tensor.uniform_(0.5, 1.5)
-                layers.setdefault(path, {})[name] = tensor.numpy()
-        for path, tensors in layers.items():
-            layer, made = nodes[path].layer, self.keras.get_layer(path)
-            assert layer is not None
-            layout = (layouts or {}).get(layer.op)
-            if layout is None:
-                placed = _placed(tensors, made, path, layer.op)
-            else:
-                placed = layout(tensors, layer.values)
-            for name, array in placed.items():
-                _attribute(made, name).assign(array)
+        state = self.pytorch.state_dict()
+        for key in state_shapes(self.graph):
+            tensor = state[key]
+            if tensor.dim() == 1 or bool((tensor == tensor.flatten()[0]).all()):
+                tensor.uniform_(0.5, 1.5)
+        arrays = {key: tensor.numpy() for key, tensor in state.items()}
+        variables = to_keras(self.graph, arrays)
+        for variable in self.keras.weights:
+            variable.assign(variables[variable.path])
 
     def outputs(self, *inputs: Any) -> tuple[Any, Any]:
         """What PyTorch and Keras make of arrays (N, C, H, W): arrays, or dicts of them."""
@@ -129,35 +104,43 @@ class Models:
 def both_models(spec: str) -> Models:
     """Builds a spec's text for both frameworks.
 
-    PyTorch's must have the tensors that the layers' `weights` names, and Keras' as many
-    numbers; as many of them must learn.
+    PyTorch's must have the tensors that the layers' `weights` names, and Keras' the
+    variables of `keras_variables`; as many numbers of both must learn.
     """
     checked = check_source(SourceFile("spec.yaml", spec), {})
     faults = [d for d in checked.diagnostics if d.severity == "error"]
     assert not faults, render_text(faults, checked.source, False, 100)
     models = Models(checked)
-    wanted: dict[str, Weight] = {}
-    for node in models.graph.layers:
-        assert node.layer is not None
-        weights = node.layer.weights(models.graph.shapes_in(node))
-        if node.reuses or not weights:
-            continue
-        path = _attribute_path(node.path)
-        if not node.trainable:
+    held = holders(models.graph)
+    _check_variables(models.keras, [h for h in held if h.node.serves])
+    tensors: dict[str, Weight] = {}
+    for holder in held:
+        weights = holder.weights
+        if not holder.node.trainable:
             weights = tuple(weight._replace(constant=True) for weight in weights)
-        wanted |= {f"{path}.{weight.name}": weight for weight in weights}
-        _check_counts(path, models.keras.get_layer(path), weights)
-    _check_tensors(models.pytorch, wanted)
+        tensors |= {holder.key(weight.name): weight for weight in weights}
+        if holder.node.serves:
+            _check_learned(holder, models.keras, weights)
+    _check_tensors(models.pytorch, tensors)
     return models
 
 
-def _check_counts(path: str, layer: Any, weights: tuple[Weight, ...]) -> None:
-    """A Keras layer's against those of `weights`."""
-    held, count = layer.count_params(), sum(w.count for w in weights)
-    assert held == count, f"{path}: Keras has {held} numbers, `weights` {count}"
-    held = sum(prod(w.shape) for w in layer.trainable_weights)
+def _check_variables(model: Any, held: list[Holder]) -> None:
+    """A Keras model's against those of `keras_variables`."""
+    found = {(w.path, tuple(w.shape)) for w in model.weights}
+    wanted = {(h.place(v), v.keras_shape) for h in held for v in h.variables}
+    theirs, ours = dict(sorted(found - wanted)), dict(sorted(wanted - found))
+    assert found == wanted, f"Keras has {theirs}, `keras_variables` {ours}"
+
+
+def _check_learned(holder: Holder, model: Any, weights: tuple[Weight, ...]) -> None:
+    """As many numbers of a layer learn in Keras as in `weights`."""
+    places = {holder.place(variable) for variable in holder.variables}
+    learned = [w for w in model.trainable_weights if w.path in places]
+    held = sum(prod(w.shape) for w in learned)
     count = sum(w.count for w in weights if w.learned and not w.constant)
-    assert held == count, f"{path}: {held} numbers learn in Keras, {count} in `weights`"
+    said = f"{holder.path}: {held} numbers learn in Keras, {count} in `weights`"
+    assert held == count, said
 
 
 def _check_tensors(model: Any, wanted: dict[str, Weight]) -> None:
@@ -189,60 +172,6 @@ def _run(checked: Checked, target: str) -> ModuleType:
     text = model_text(checked, target, None)
     exec(compile(text, f"{target}/model.py", "exec"), module.__dict__)
     return module
-
-
-def _placed(tensors: Tensors, layer: Any, path: str, op: str) -> Tensors:
-    """Tensors under the names of a Keras layer's attributes, kernels turned."""
-    placed = {}
-    for name, value in tensors.items():
-        if _has(layer, name):
-            placed[name] = value
-            continue
-        part, _, last = name.rpartition(".")
-        others = [f"{part}.{other}".lstrip(".") for other in _NAMES.get(last, ())]
-        found = next((other for other in others if _has(layer, other)), None)
-        if found is None:
-            raise AssertionError(_unplaced(name, others, layer, path, op))
-        if value.ndim > 1:
-            value = value.transpose(*range(2, value.ndim), 1, 0)
-        placed[found] = value
-    return placed
-
-
-def _unplaced(name: str, others: list[str], layer: Any, path: str, op: str) -> str:
-    nor = f" (nor {', '.join(f'`{other}`' for other in others)})" if others else ""
-    own = [w.path.partition("/")[2].replace("/", ".") or w.name for w in layer.weights]
-    held = ", ".join(f"`{name}`" for name in own) or "nothing"
-    return (
-        f"{path}: Keras has no `{name}`{nor}; it holds {held}; pass "
-        f'`share_weights({{"{op}": …}})`'
-    )
-
-
-def _has(layer: Any, name: str) -> bool:
-    try:
-        return hasattr(_attribute(layer, name), "assign")
-    except AttributeError:
-        return False
-
-
-def _attribute(layer: Any, name: str) -> Any:
-    """Of the layer or, with dots, of its parts."""
-    return reduce(getattr, name.split("."), layer)
-
-
-def _owner(key: str, paths: Collection[str]) -> tuple[str, str]:
-    """The layer that a key of the state dict belongs to, and the tensor's name in it."""
-    path, _, name = key.rpartition(".")
-    while path not in paths:
-        path, _, part = path.rpartition(".")
-        name = f"{part}.{name}"
-    return path, name
-
-
-def _attribute_path(path: str) -> str:
-    """`block[1].conv` as the state dict and Keras have it, `block.1.conv`."""
-    return path.replace("[", ".").replace("]", "")
 
 
 def _channels_last(array: Any, shape: Shape | None) -> Any:

@@ -11,10 +11,12 @@ from cnnspec.datasets import (
     DataSource,
 )
 from cnnspec.declared import read_declared
-from cnnspec.fields import Choice, Declared, Field, Integer, Plain, refuse
-from cnnspec.optimizers import OPTIMIZERS, Adam, OneOptimizer
+from cnnspec.fields import Choice, Declared, Field, Integer, Number, Plain, refuse
+from cnnspec.one_of import OneOf, required
+from cnnspec.optimizers import OPTIMIZERS, Adam
+from cnnspec.schedules import SCHEDULES
 from cnnspec.shapes import MAPS, TOKENS, VECTOR, Shape, describe
-from cnnspec.yamltree import Mapping
+from cnnspec.yamltree import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from cnnspec.diagnostics import Bag
@@ -27,6 +29,10 @@ D = TypeVar("D", bound=Declared)
 TAKEN_OVER = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 LOSSES = ("cross_entropy", "mean_squared_error", "binary_cross_entropy")
 SQUARED = "mean_squared_error"
+EXAMPLES = {  # of what is one of several kinds
+    "optimizer": "{sgd: {learning_rate: 0.01}}",
+    "schedule": "{step: {milestones: [30, 60]}}",
+}
 
 
 class Losses(Field["str | dict[str, str] | None"]):
@@ -69,10 +75,37 @@ class Train(Declared):
         doc="What outputs are compared with: the data's labels (or numbers), or the "
         "normalised input itself, which an autoencoder reproduces.",
     )
-    optimizer = OneOptimizer(
+    optimizer = OneOf(
+        OPTIMIZERS,
+        doc="How gradients change the weights: `sgd`, `adam`, `adamw`, `rmsprop` or "
+        "`adagrad`; `adam` where none is given.",
+    )
+    schedule = OneOf(
+        SCHEDULES,
+        doc="How the learning rate changes: `step`, `exponential`, `cosine` or "
+        "`polynomial`; where none is given it stays.",
+    )
+    warmup = Number(
+        0,
+        least=0,
+        samples=[0, 1, 2.5],
+        doc="While it lasts the learning rate grows in a straight line, step by step, up to "
+        "the optimizer's.",
+        unit="epochs",
+    )
+    warmup_from = Number(
+        0,
+        least=0,
+        below=1,
+        samples=[0, 0.1],
+        doc="Share of the learning rate that warm-up begins with.",
+    )
+    clip_norm = Number(
         None,
-        doc="How gradients change the weights: `sgd`, `adam` or `adamw`; `adam` where none "
-        "is given.",
+        above=0,
+        samples=[1, 0.5],
+        doc="The longest that the gradient of the loss, all weights together, may be; a "
+        "longer one is scaled down to it, before any L2 term. Without it none is.",
     )
     seed = Integer(
         0, most=2**32 - 1, doc="Sets the split, the first weights and the order."
@@ -118,17 +151,38 @@ def _read_section(
 
 
 def _read_train(spec: Spec, bag: Bag) -> Train | None:
-    node = spec.train.get("optimizer") if spec.train else None
+    for name, field in Train.fields.items():
+        node = spec.train.get(name) if spec.train else None
+        if node is None or not isinstance(field, OneOf):
+            continue
+        if not _is_one(name, node, field.kinds, bag):
+            return None
+    return _read_section(Train, spec, "train", spec.train, bag)
+
+
+def _is_one(name: str, node: Node, kinds: dict[str, type[Declared]], bag: Bag) -> bool:
+    """Whether it may be one of several kinds; what jsonschema would not say in words is said."""
     if isinstance(node, Mapping) and len(node) != 1:
         bag.add(
             "CS107",
-            f"`optimizer` of `train` must be one of {', '.join(OPTIMIZERS)}",
+            f"`{name}` of `train` must be one of {', '.join(kinds)}",
             node.span,
             f"gets {len(node) or 'none'} of them",
-            help="write `optimizer: {sgd: {learning_rate: 0.01}}`",
+            help=f"write `{name}: {EXAMPLES[name]}`",
         )
-        return None
-    return _read_section(Train, spec, "train", spec.train, bag)
+        return False
+    kind = node.text if isinstance(node, Scalar) else ""
+    missing = required(kinds[kind]) if kind in kinds else []
+    if missing:
+        from cnnspec.wording import listed
+
+        bag.add(
+            "CS109",
+            f"`{kind}` needs {listed(missing)}",
+            node.span,
+            help=f"write `{name}: {EXAMPLES[name]}`",
+        )
+    return not missing
 
 
 def _read_data(

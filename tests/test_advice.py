@@ -198,9 +198,20 @@ def test_an_operation_without_its_colon_or_its_axes_is_still_found() -> None:
             "{beta1: 0.9}",
             "it belongs inside the optimizer: `optimizer: {adam: {beta1: …}}`",
         ),
+        (
+            "{milestones: [3]}",
+            "it belongs inside the schedule: `schedule: {step: {milestones: …}}`",
+        ),
+        ("{schedule: {step: {milestones: [3], gamma: 0.5}}}", "did you mean `factor`?"),
+        (
+            "{schedule: step}",
+            "write `schedule: {step: {milestones: [30, 60]}}`",
+        ),
     ],
 )
-def test_a_learning_rate_is_led_into_the_optimizer(section: str, help: str) -> None:
+def test_what_belongs_to_the_optimizer_or_the_schedule_is_led_there(
+    section: str, help: str
+) -> None:
     layers = "layers:\n  - flatten\n  - dense: {units: 3}\n"
     assert only(f"{layers}train: {section}\n")["help"] == help
 

@@ -105,6 +105,12 @@ SETTINGS = (
     "{adam: {beta2: 0}}",
     "adamw",
     "{adamw: {weight_decay: 0}}",
+    "rmsprop",
+    "{rmsprop: {momentum: 0.9, weight_decay: 0.01}}, schedule: cosine, clip_norm: 1",
+    "adagrad, schedule: {step: {milestones: [3]}}, warmup: 1, warmup_from: 0.1",
+    "{sgd: {momentum: 0.9}}, warmup: 0.5",
+    "{sgd: {momentum: 0.9, nesterov: true}}, schedule: exponential, warmup: 2",
+    "adamw, schedule: {polynomial: {power: 2, final_rate: 1e-5}}, clip_norm: 0.5",
 )
 # The longest name, names that the programs use themselves, and an ordinary one.
 MODEL_NAMES = ("a" * 64, "epoch", "record", "figure", "tiny")
@@ -128,7 +134,7 @@ def combinations() -> dict[str, str]:
                             f"cnnspec: 1\nname: {MODEL_NAMES[number % 5]}\n"
                             f"input: {shape}\nlayers:\n{flatten}"
                             f"  - dense: {{units: {units}}}\ndata: {data}\ntrain: "
-                            f"{{loss: {loss}, optimizer: {SETTINGS[number % 7]}}}\n"
+                            f"{{loss: {loss}, optimizer: {SETTINGS[number % 13]}}}\n"
                         )
                         found[f"{given}-{source}{turn}-{loss}-{units}"] = text
     return found

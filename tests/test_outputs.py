@@ -233,9 +233,11 @@ SOURCES = {
 }
 TRAINED = (
     "{target: input}",
+    "{target: input, optimizer: {sgd: {momentum: 0.9, weight_decay: 0.1}}, "
+    "schedule: {cosine: {final_rate: 1e-4}}, warmup: 1, warmup_from: 0.1, clip_norm: 1}",
     "{}",
     "{loss: mean_squared_error, optimizer: {sgd: {weight_decay: 0.1}}}",
-    "{loss: binary_cross_entropy}",
+    "{loss: binary_cross_entropy, schedule: {step: {milestones: [3]}}, clip_norm: 1}",
     "{loss: {output: binary_cross_entropy, a_head_with_a_very_long_name: "
     "mean_squared_error}}",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,18 @@ PARTS = {
 class Pos(nn.Module):
     def __init__(self, length, features):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(length, features))
+        self.numbers = nn.Parameter(torch.zeros(length, features))
 
     def forward(self, x):
-        return x + self.weight
+        return x + self.numbers
 """,
     "KERAS": """\
 class Pos(layers.Layer):
     def build(self, shape):
-        self.weight = self.add_weight(shape[1:], "zeros", name="weight")
+        self.numbers = self.add_weight(shape[1:], "zeros", name="numbers")
 
     def call(self, x):
-        return x + self.weight
+        return x + self.numbers
 """,
     "PLUGIN": '''\
 from cnnspec.layers.layer import Layer, Weight, only
@@ -42,7 +41,7 @@ class Pos(Layer):
         return (only(self.op, inputs, (SEQUENCE,)),)
 
     def weights(self, inputs):
-        return (Weight("weight", inputs[0].sizes),)
+        return (Weight("numbers", inputs[0].sizes),)
 
     def pytorch(self, site):
         length = site.number(lambda i: i.inputs[0].sizes[0])
@@ -53,30 +52,49 @@ class Pos(Layer):
 ''',
 }
 KEPT = ("PLUGIN", "sizes),)", "sizes, constant=True),)")
-BUFFER = ("TORCH", "self.weight = nn.Parameter(", 'self.register_buffer("weight", ')
-TABLE = ("KERAS", "self.weight", "self.table")
+BUFFER = ("TORCH", "self.numbers = nn.Parameter(", 'self.register_buffer("numbers", ')
+TABLE = [("KERAS", "self.numbers", "self.table"), ("KERAS", '"numbers"', '"table"')]
+TURNED = [
+    ("KERAS", "shape[1:]", "shape[:0:-1]"),
+    ("KERAS", "x + self.table", "x + ops.transpose(self.table)"),
+]
+
+
+def rule(options: str) -> tuple[str, str, str]:
+    """Adds where the numbers are in Keras."""
+    method = f"""\
+    def keras_variables(self, inputs, line):
+        from cnnspec.layers.variables import variable
+
+        (numbers,) = self.weights(inputs)
+        return (variable("table", numbers{options}),)
+"""
+    return "PLUGIN", "    def pytorch", f"{method}\n    def pytorch"
+
+
 # what becomes of PARTS | the gap of both outputs (none: more than 0.1), or what is said
 CASES = {
     "alike": ([], 0.0),
-    "Keras ignores its weight": ([("KERAS", "x + self.weight", "x + 0.0")], None),
+    "Keras ignores its weight": ([("KERAS", "x + self.numbers", "x + 0.0")], None),
     "Keras has another name for it": (
-        [TABLE, ("KERAS", '"weight"', '"table"')],
-        "pos: Keras has no `weight` (nor `kernel`, `gamma`); it holds `table`; pass "
-        '`share_weights({"pos": …})`',
+        TABLE,
+        "Keras has {'pos/table': (5, 3)}, `keras_variables` {'pos/numbers': (5, 3)}",
     ),
-    "a name that has no usual other": (
-        [
-            ("PLUGIN", '"weight"', '"place"'),
-            ("TORCH", "weight", "place"),
-        ],
-        "pos: Keras has no `place`; it holds `weight`; pass ",
+    "another name, and the plugin says so": ([*TABLE, rule("")], 0.0),
+    "Keras has it turned": (
+        [*TABLE, *TURNED, rule("")],
+        "Keras has {'pos/table': (3, 5)}, `keras_variables` {'pos/table': (5, 3)}",
+    ),
+    "turned, and the plugin says so": (
+        [*TABLE, *TURNED, rule(", axes=(1, 0)")],
+        0.0,
     ),
     "Keras gives another shape": (
-        [("KERAS", "x + self.weight", "(x + self.weight)[:, :-1]")],
+        [("KERAS", "x + self.numbers", "(x + self.numbers)[:, :-1]")],
         "output: Keras gives (4, 3), the check (5, 3)",
     ),
     "PyTorch gives another shape": (
-        [("TORCH", "x + self.weight", "(x + self.weight)[:, :-1]")],
+        [("TORCH", "x + self.numbers", "(x + self.numbers)[:, :-1]")],
         "output: PyTorch gives (4, 3), the check (5, 3)",
     ),
     "one that never learns": (
@@ -93,11 +111,11 @@ CASES = {
     ),
     "it learns in PyTorch": (
         [KEPT, ("KERAS", '"zeros"', '"zeros", trainable=False')],
-        "pos.weight learns in PyTorch, unlike `weights`",
+        "pos.numbers learns in PyTorch, unlike `weights`",
     ),
     "it is a buffer": (
         [BUFFER],
-        "pos.weight is a buffer in PyTorch, and `weights` has learned=True",
+        "pos.numbers is a buffer in PyTorch, and `weights` has learned=True",
     ),
 }
 SCRIPT = """\
@@ -155,14 +173,3 @@ def test_both_models_agree_or_it_is_said_where_they_differ(
         assert isinstance(result, float) and result > 0.1
     else:
         assert result == pytest.approx(wanted, abs=1e-6)
-
-
-def test_a_layout_of_ones_own_places_what_has_another_name(tmp_path: Path) -> None:
-    parts = {**PARTS, "KERAS": PARTS["KERAS"].replace("self.weight", "self.table")}
-    lines = [f"{part} = {parts[part]!r}\n" for part in ("TORCH", "KERAS")]
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "pos.py").write_text("".join(lines) + parts["PLUGIN"])
-    layout = 'share_weights({"pos": lambda tensors, _: {"table": tensors["weight"]}})'
-    done = python(tmp_path, "-c", SCRIPT.replace("share_weights()", layout))
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["pos"] <= 1e-6

@@ -15,6 +15,7 @@ from cnnspec.datasets import SOURCES, AnySource, DataSource, Pooled
 from cnnspec.diagnostics import Bag
 from cnnspec.fields import Declared, Refused
 from cnnspec.optimizers import OPTIMIZERS
+from cnnspec.schedules import SCHEDULES
 from cnnspec.source import SourceFile
 from cnnspec.training import Train, Training, losses_of, read_training
 from tests.programs import ROOT, command, spec_file
@@ -126,6 +127,36 @@ MISTAKES = {
     "train: {optimizer: [sgd]}": ("CS107", "`optimizer` of `train` must be"),
     "train: {optimizer: {sgd: {nesterov: true}}}": ("CS514", "`nesterov` looks ahead"),
     "train: {optimiser: sgd}": ("CS106", "unknown field `optimiser` of `train`"),
+    "train: {optimizer: {rmsprop: {rho: 0.9}}}": ("CS106", "unknown field `rho`"),
+    "train: {schedule: {}}": ("CS107", "`schedule` of `train` must be one of step,"),
+    "train: {schedule: {step: {milestones: [1]}, cosine: {}}}": ("CS107", "`schedule`"),
+    "train: {schedule: cosin}": ("CS107", "`schedule` of `train` must be one of"),
+    "train: {schedule: {cosin: {}}}": ("CS106", "unknown field `cosin` of `schedule`"),
+    "train: {schedule: step}": ("CS109", "`step` needs `milestones`"),
+    "train: {schedule: {step: {}}}": ("CS109", "`step` needs `milestones`"),
+    "train: {schedule: {step: {milestones: []}}}": ("CS107", "`milestones` of `step`"),
+    "train: {schedule: {step: {milestones: 3}}}": ("CS107", "`milestones` of `step`"),
+    "train: {schedule: {step: {milestones: [1.5]}}}": ("CS107", "`milestones`"),
+    "train: {schedule: {exponential: {factor: 1}}}": ("CS107", "`factor` of"),
+    "train: {schedule: 3}": ("CS107", "`schedule` of `train` must be"),
+    "train: {warmup: -1}": ("CS107", "`warmup` of `train` must be a number"),
+    "train: {warmup: 1, warmup_from: 1}": ("CS107", "`warmup_from` of `train` must"),
+    "train: {clip_norm: 0}": ("CS107", "`clip_norm` of `train` must be a number above"),
+    "train: {warmup_from: 0.1}": ("CS522", "`warmup_from` says where warm-up begins"),
+    "train: {schedule: {step: {milestones: [3, 3]}}}": ("CS521", "milestone 3 stands"),
+    "train: {warmup: 3, schedule: {step: {milestones: [3, 9]}}}": (
+        "CS521",
+        "milestone 3 lies in the warm-up, which lasts 3 epochs",
+    ),
+    "train: {schedule: {step: {milestones: [3, 10]}}}": (
+        "CS411",
+        "training ends before milestone 10 is reached",
+    ),
+    "train: {epochs: 1, warmup: 1}": ("CS411", "training ends before warm-up does"),
+    "train: {epochs: 4, schedule: {exponential: {every: 4}}}": (
+        "CS411",
+        "training ends before the learning rate changes",
+    ),
 }
 
 
@@ -141,7 +172,12 @@ def test_a_faulty_network_is_not_blamed_on_its_data_too() -> None:
     assert [code for code, _ in found(text)] == ["CS107"]
 
 
-CLASSES: dict[str, type[Declared]] = {**SOURCES, "train": Train, **OPTIMIZERS}
+CLASSES: dict[str, type[Declared]] = {
+    **SOURCES,
+    "train": Train,
+    **OPTIMIZERS,
+    **SCHEDULES,
+}
 
 
 @pytest.mark.parametrize("name", CLASSES)

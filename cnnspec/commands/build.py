@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -190,7 +190,7 @@ def kept(state: State) -> str:
     return f"; kept {names}, which you edited" if names else ""
 
 
-def fail(message: str, status: int) -> Any:
+def fail(message: str, status: int) -> NoReturn:
     click.echo(f"error: {message}", err=True)
     sys.exit(status)
 

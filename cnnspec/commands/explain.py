@@ -18,7 +18,8 @@ def explain(topic: str) -> None:
     `explain CS301` says what a diagnostic means, with an example; `explain conv` shows an
     operation's fields; `explain operations` lists all operations, those of installed
     plugins last. `explain data` and `explain train` show what a spec says of its training,
-    `explain mnist` a source of data, `explain adamw` an optimizer.
+    `explain mnist` a source of data, `explain adamw` an optimizer, `explain cosine` a
+    schedule of the learning rate.
     """
     click.echo(_page(topic), nl=False)
 

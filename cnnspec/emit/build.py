@@ -30,3 +30,14 @@ def model_text(
     else:
         from cnnspec.emit.keras import write_model
     return write_model(model_source(checked, losses))
+
+
+def watched_model_text(checked: Checked, losses: str | dict[str, str] | None) -> str:
+    """PyTorch's model.py, but `_watch(self, name, value)` is called on what each layer makes.
+
+    `self` is the model or the block that the layer stands in, `name` its name there. The
+    function is given by who runs it. Raises Inexpressible.
+    """
+    from cnnspec.emit.pytorch import write_model
+
+    return write_model(model_source(checked, losses), watches=True)

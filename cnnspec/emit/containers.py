@@ -79,6 +79,8 @@ def parallel(
     occurrences: list[Occurrence],
 ) -> Flow:
     flow = walk.close(flow, variable)
+    if len(entry.branches) == 1:  # nothing is joined: what it gives is the flow
+        return alone(walk, entry, flow, variable, occurrences)
     names = [walk.allocate(f"branch{i + 1}") for i in range(len(entry.branches))]
     starts = [flow] * len(entry.branches)
     if entry.split:
@@ -89,6 +91,19 @@ def parallel(
     result = walk.layer(entry, False, ends, variable, occurrences)
     walk.live.difference_update(names)
     return result._replace(channels=channels.merged([end.channels for end in ends]))
+
+
+def alone(
+    walk: Walk,
+    entry: Parallel,
+    flow: Flow,
+    variable: str,
+    occurrences: list[Occurrence],
+) -> Flow:
+    """The flow through a single branch."""
+    (branch,) = entry.branches
+    end = walk.close(walk.run_list(branch, flow, variable), variable)
+    return walk.layer(entry, False, [end], variable, occurrences)
 
 
 def split(
@@ -102,7 +117,8 @@ def split(
     nodes = [(split_node(walk, o), o) for o in occurrences if o.node is not None]
     site = Site(walk, entry, nodes, flow.channels)
     (step,) = walk.steps(site.instances[0].layer, site)
-    walk.statements.append(Assign(", ".join(names), step.apply(flow.code)))
+    made = walk.watched(entry, flow._replace(code=step.apply(flow.code)), ".split")
+    walk.statements.append(Assign(", ".join(names), made.code))
     return [
         Flow(name, channels.parts(walk.definition, flow.channels, len(names)))
         for name in names

@@ -31,6 +31,7 @@ from cnnspec.emit.quote import literal
 from cnnspec.emit.site import Inexpressible
 from cnnspec.emit.statements import INDENT, Assign, For, If, Raw, Statement, write
 from cnnspec.expressions import Literal
+from cnnspec.names import dotted
 from cnnspec.shapes import MAPS, TOKENS, Shape
 from cnnspec.spec import Use, entries_of
 
@@ -70,7 +71,7 @@ def write_model(source: Source) -> str:
     body += helper_lines(walks)
     body += written
     code = [line for part in body for line in part]
-    paths = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
+    paths = [dotted(path) for path in frozen_paths(source)]
     frozen = Tuple(tuple(literal(f"{path}.") for path in paths))
     constants = [line for lines in numbers.values() for line in lines]
     if paths:

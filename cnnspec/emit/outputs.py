@@ -22,8 +22,7 @@ from cnnspec.emit.objective import (
     Objective,
     keras_loss,
 )
-from cnnspec.emit.quote import literal
-from cnnspec.emit.steps import number
+from cnnspec.emit.quote import literal, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

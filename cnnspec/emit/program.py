@@ -37,6 +37,7 @@ from cnnspec.emit.outputs import (
     single_context,
 )
 from cnnspec.emit.quote import docstring
+from cnnspec.emit.rates import rates_of
 from cnnspec.emit.readme import model_readme, newer, program_readme
 from cnnspec.emit.samples import (
     channels_last,
@@ -190,7 +191,7 @@ def _context(
     assert spec is not None and graph is not None
     given, made = only_input(graph), main_output(graph)
     assert given is not None and made is not None
-    outputs = _outputs(graph, data, train)
+    outputs = outputs_of(graph, data, train)
     goal = next(output.goal for output in outputs.values() if output.serves)
     goals = [output.goal for output in outputs.values()]
     samples = describe_samples(data, given, _values(graph), goals)
@@ -234,7 +235,8 @@ def _context(
         **samples._asdict(),
         **feeding._asdict(),
         **describe_files(data, given, target)._asdict(),
-        **make_steps(train.optimizer)._asdict(),
+        **make_steps(train)._asdict(),
+        "learning_rate": rates_of(train),
         **readme._asdict(),
         "steps_doc": _steps_doc(samples.shape, goal, several),
         **per_target(spec, goal),
@@ -253,7 +255,7 @@ def _context(
     }
 
 
-def _outputs(graph: Graph, data: DataSource, train: Train) -> Outputs:
+def outputs_of(graph: Graph, data: DataSource, train: Train) -> Outputs:
     """What each output is compared with and how, the graph's in their order."""
     losses, weights = losses_of(train, graph), loss_weights(graph)
     given = only_input(graph)

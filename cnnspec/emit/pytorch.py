@@ -24,7 +24,7 @@ from cnnspec.emit.pytorch_walk import TorchWalk
 from cnnspec.emit.quote import literal
 from cnnspec.emit.statements import INDENT, Assign, If, Raw, Statement, write
 from cnnspec.expressions import Literal
-from cnnspec.names import camel
+from cnnspec.names import camel, dotted
 from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
@@ -43,17 +43,21 @@ class _Module:
         self.lines = lines
 
 
-def write_model(source: Source) -> str:
-    """The file's text; raises Inexpressible (CS5nn)."""
+def write_model(source: Source, watches: bool = False) -> str:
+    """The file's text; raises Inexpressible (CS5nn).
+
+    Args:
+        watches: the forward calls `_watch(self, name, value)` on what each layer makes.
+    """
     modules: list[_Module] = []
     numbers: dict[str, list[str]] = {}
     for definition in source.definitions:
-        modules.append(_write_module(source, definition, numbers))
+        modules.append(_write_module(source, definition, numbers, watches))
     body = helper_lines(module.walk for module in modules)
     beginning = init_weights(source, [Class(m.name, m.walk) for m in modules])
     body += [beginning] if beginning else []
     body += [module.lines for module in modules]
-    frozen = [path.replace("[", ".").replace("]", "") for path in frozen_paths(source)]
+    frozen = [dotted(path) for path in frozen_paths(source)]
     constants = [line for lines in numbers.values() for line in lines]
     if frozen:
         constants += write([Assign("FROZEN", literal(tuple(frozen)))], 0)
@@ -88,7 +92,10 @@ def _imports(code: list[str]) -> list[str]:
 
 
 def _write_module(
-    source: Source, definition: Definition, numbers: dict[str, list[str]]
+    source: Source,
+    definition: Definition,
+    numbers: dict[str, list[str]],
+    watches: bool,
 ) -> _Module:
     is_model = definition.block is None
     walk = TorchWalk(
@@ -98,6 +105,7 @@ def _write_module(
         source.plain,
         comments=is_model,
         constants=numbers,
+        watches=watches,
     )
     forward = _forward_of_model(source, walk) if is_model else _forward_of_block(walk)
     modules = walk.constructor()

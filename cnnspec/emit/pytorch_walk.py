@@ -20,6 +20,7 @@ from cnnspec.emit.call import (
 )
 from cnnspec.emit.flow import Condition, Flow, Loop
 from cnnspec.emit.numbers import NoValue, carried, check_sizes
+from cnnspec.emit.quote import literal
 from cnnspec.emit.render import Value, render, used_names
 from cnnspec.emit.site import Site, Step
 from cnnspec.emit.statements import INDENT, Assign, If, Statement
@@ -54,8 +55,9 @@ class TorchWalk(Walk):
     shared_modules = True
     train_condition = "self.training"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, watches: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.watches = watches
         self.registrations: list[Registration] = []
         self.stored: dict[str, None] = {}  # names the forward reads as `self.name`
         self.read: set[str] = set()  # names the constructor reads
@@ -107,6 +109,13 @@ class TorchWalk(Walk):
 
     def layer_name(self, entry: Entry, suffix: str) -> str:
         raise AssertionError("PyTorch's modules are named by attributes")
+
+    def watched(self, entry: Entry, flow: Flow, part: str = "") -> Flow:
+        if not self.watches:
+            return flow
+        name = literal(self.aliases.get(entry, entry.name) + part)
+        code = Call("_watch", ("self", name, flow.code))
+        return flow._replace(code=code, is_open=True)
 
     def shape_comment(self, shape: Shape) -> str:
         return f"(N, {', '.join(map(str, shape.sizes))})"

@@ -42,6 +42,17 @@ def literal(value: Value) -> Code:
     return repr(value)
 
 
+def number(value: float) -> str:
+    """A number as code: `1e-4` where that is shorter than `0.0001`."""
+    plain = literal(float(value))
+    for digits in range(17):  # the fewest that give the same number
+        mantissa, _, exponent = f"{float(value):.{digits}e}".partition("e")
+        if float(f"{mantissa}e{exponent}") == float(value):
+            break
+    short = f"{mantissa}e{int(exponent)}"
+    return short if len(short) < len(plain) else plain
+
+
 def factor(value: float) -> str:
     """A number as code; `1 / 9` where that is what its many digits come from."""
     text = literal(value)

@@ -18,8 +18,7 @@ from cnnspec.datasets import (
 from cnnspec.emit.call import Code, Tuple, one_line, statement
 from cnnspec.emit.files import is_resized
 from cnnspec.emit.objective import ONE_OF_TWO, Objective
-from cnnspec.emit.quote import docstring, literal
-from cnnspec.emit.steps import number
+from cnnspec.emit.quote import docstring, literal, number
 from cnnspec.shapes import MAPS, Shape
 from cnnspec.training import takes_images
 

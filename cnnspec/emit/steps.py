@@ -1,106 +1,140 @@
-"""An optimizer's settings enter; its constants and its construction in both targets leave."""
+"""What changes the weights enters; its constants and its construction in both targets leave."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from cnnspec.emit.call import Argument, Call, Keyword, Tuple, statement
-from cnnspec.emit.quote import literal
-from cnnspec.optimizers import Adam, AdamW, Optimizer, Sgd
+from cnnspec.emit.quote import literal, number
+from cnnspec.emit.rates import rate_settings, rates_of
+from cnnspec.optimizers import AdamW, Optimizer, Sgd
+from cnnspec.training import Train
+
+# The class of an optimizer, in both frameworks.
+CLASSES = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+}
+# What their arguments are called; None where it is said in another way.
+PYTORCH = {
+    "learning_rate": "lr",
+    "beta1": "betas",  # both in one
+    "beta2": None,
+    "decay": "alpha",
+    "epsilon": "eps",
+}
+KERAS = {"beta1": "beta_1", "beta2": "beta_2", "decay": "rho", "weight_decay": None}
+COMMENTS = {"decay": "of the mean square of the gradients"}
 
 
 class Steps(NamedTuple):
-    """What a training program says of its optimizer.
+    """What a training program says of its steps.
 
     Args:
         settings: assignments of constants, each a line.
-        make_optimizer: the statement in `main`.
-        l2: whether gradients get `WEIGHT_DECAY * w` by the program's own hand.
-        adam: the class to derive from Keras' own; empty where none is.
-        beta1, beta2: whether they are other than 0.
+        make_optimizer: the statement that makes it, in the function of this name.
+        clip: whether gradients are held to `CLIP_NORM`.
+        l2: whether they get `WEIGHT_DECAY * w` by the program's own hand.
+        update: the template of Keras' optimizer that is derived from its own; empty where
+            none is.
+        optimizer: its class.
+        ops: whether it needs `keras.ops`.
+        beta1, beta2, momentum, nesterov: whether they are other than 0.
     """
 
     settings: list[str]
     make_optimizer: str
-    l2: bool
-    adam: str = ""
+    clip: bool
+    l2: bool = False
+    update: str = ""
+    optimizer: str = ""
+    ops: bool = False
     beta1: bool = False
     beta2: bool = False
+    momentum: bool = False
+    nesterov: bool = False
 
 
-def number(value: float) -> str:
-    """A number as code: `1e-4` where that is shorter than `0.0001`."""
-    plain = literal(float(value))
-    for digits in range(17):  # the fewest that give the same number
-        mantissa, _, exponent = f"{float(value):.{digits}e}".partition("e")
-        if float(f"{mantissa}e{exponent}") == float(value):
-            break
-    short = f"{mantissa}e{int(exponent)}"
-    return short if len(short) < len(plain) else plain
+def _constants(optimizer: Optimizer) -> list[str]:
+    """The fields that are constants of the program, weight decay last."""
+    found = [
+        name
+        for name, value in optimizer.values.items()
+        if type(value) is not bool and (value or name.startswith("beta"))
+    ]
+    return sorted(found, key=lambda name: name == "weight_decay")
 
 
-def _settings(optimizer: Optimizer) -> list[str]:
-    lines = [f"LEARNING_RATE = {number(optimizer.learning_rate)}"]
-    if isinstance(optimizer, Sgd) and optimizer.momentum:
-        lines.append(f"MOMENTUM = {number(optimizer.momentum)}")
-    if isinstance(optimizer, Adam):
-        lines.append(f"BETA1 = {number(optimizer.beta1)}")
-        lines.append(f"BETA2 = {number(optimizer.beta2)}")
-        lines.append(f"EPSILON = {number(optimizer.epsilon)}")
-    if optimizer.weight_decay:
-        how = "L2, in the gradient of every parameter"
-        if isinstance(optimizer, AdamW):
-            how = "of every parameter, times the learning rate"
-        lines.append(f"WEIGHT_DECAY = {number(optimizer.weight_decay)}  # {how}")
-    return lines
+def _settings(train: Train) -> list[str]:
+    optimizer = train.optimizer
+    comments = {**COMMENTS, "weight_decay": "L2, in the gradient of every parameter"}
+    if isinstance(optimizer, AdamW):
+        comments["weight_decay"] = "of every parameter, times the learning rate"
+    lines = []
+    for name in _constants(optimizer):
+        comment = f"  # {comments[name]}" if name in comments else ""
+        lines.append(f"{name.upper()} = {number(optimizer.values[name])}{comment}")
+    if train.clip_norm:
+        comment = "of the gradients of all parameters together, at most"
+        lines.append(f"CLIP_NORM = {number(train.clip_norm)}  # {comment}")
+    return lines + rate_settings(train)
 
 
-def pytorch_steps(optimizer: Optimizer) -> Steps:
-    args: list[Argument] = ["model.parameters()", Keyword("lr", "LEARNING_RATE")]
-    if isinstance(optimizer, Adam):
-        name = "AdamW" if isinstance(optimizer, AdamW) else "Adam"
-        args.append(Keyword("betas", Tuple(("BETA1", "BETA2"))))
-        args.append(Keyword("eps", "EPSILON"))
-    else:
-        assert isinstance(optimizer, Sgd)
-        name = "SGD"
-        if optimizer.momentum:
-            args.append(Keyword("momentum", "MOMENTUM"))
-        if optimizer.nesterov:
+def pytorch_steps(train: Train) -> Steps:
+    optimizer = train.optimizer
+    args: list[Argument] = ["model.parameters()"]
+    for name in _constants(optimizer):
+        keyword = PYTORCH.get(name, name)
+        both = Tuple(("BETA1", "BETA2"))
+        if keyword:
+            args.append(Keyword(keyword, both if name == "beta1" else name.upper()))
+        if name == "momentum" and optimizer.values.get("nesterov"):
             args.append(Keyword("nesterov", "True"))
-    if optimizer.weight_decay:
-        args.append(Keyword("weight_decay", "WEIGHT_DECAY"))
-    elif isinstance(optimizer, AdamW):
+    if isinstance(optimizer, AdamW) and not optimizer.weight_decay:
         args.append(Keyword("weight_decay", "0"))  # PyTorch's default is 0.01
-    made = Call(f"torch.optim.{name}", tuple(args))
-    lines = statement("optimizer = ", made, 4)
-    return Steps(_settings(optimizer), "\n".join(lines), l2=False)
+    made = Call(f"torch.optim.{CLASSES[optimizer.kind]}", tuple(args))
+    lines = statement("return ", made, 4)
+    return Steps(_settings(train), "\n".join(lines), bool(train.clip_norm))
 
 
-def keras_steps(optimizer: Optimizer) -> Steps:
-    """Keras adds Adam's epsilon elsewhere, and knows no L2 term: both are written out."""
-    args: list[Argument] = [Keyword("learning_rate", "LEARNING_RATE")]
+def keras_steps(train: Train) -> Steps:
+    """Keras has epsilon at another place, and no L2 term: both are written out.
+
+    So is momentum under a changing learning rate, which Keras takes into the velocity.
+    """
+    optimizer, values = train.optimizer, train.optimizer.values
     decoupled = isinstance(optimizer, AdamW)
-    if isinstance(optimizer, Adam):
-        name = own = "AdamW" if decoupled else "Adam"
-        args.append(Keyword("beta_1", "BETA1"))
-        args.append(Keyword("beta_2", "BETA2"))
-        args.append(Keyword("epsilon", "EPSILON"))
-        if decoupled:
-            decay = "WEIGHT_DECAY" if optimizer.weight_decay else "0"
-            args.append(Keyword("weight_decay", decay))
-    else:
-        assert isinstance(optimizer, Sgd)
-        name, own = "keras.optimizers.SGD", ""
-        if optimizer.momentum:
-            args.append(Keyword("momentum", "MOMENTUM"))
-            args.append(Keyword("nesterov", literal(optimizer.nesterov)))
-    lines = statement("optimizer = ", Call(name, tuple(args)), 4)
+    args: list[Argument] = []
+    for name in _constants(optimizer):
+        keyword = KERAS.get(name, name)
+        if keyword:
+            args.append(Keyword(keyword, name.upper()))
+    if isinstance(optimizer, Sgd) and optimizer.momentum:
+        args.append(Keyword("nesterov", literal(optimizer.nesterov)))
+    if decoupled:
+        decay = "WEIGHT_DECAY" if optimizer.weight_decay else "0"
+        args.append(Keyword("weight_decay", decay))
+    if optimizer.kind == "adagrad":
+        args.append(Keyword("initial_accumulator_value", "0.0"))
+    update = "adam" if decoupled else optimizer.kind
+    if isinstance(optimizer, Sgd) and not (optimizer.momentum and rates_of(train)):
+        update = ""
+    name = CLASSES[optimizer.kind]
+    made = Call(name if update else f"keras.optimizers.{name}", tuple(args))
+    lines = statement("optimizer = ", made, 4)
     return Steps(
-        _settings(optimizer),
+        _settings(train),
         "\n".join(lines),
+        bool(train.clip_norm),
         l2=bool(optimizer.weight_decay) and not decoupled,
-        adam=own,
-        beta1=bool(optimizer.values.get("beta1")),
-        beta2=bool(optimizer.values.get("beta2")),
+        update=update,
+        optimizer=name,
+        ops=update not in ("", "sgd"),
+        beta1=bool(values.get("beta1")),
+        beta2=bool(values.get("beta2")),
+        momentum=bool(values.get("momentum")),
+        nesterov=bool(values.get("nesterov")),
     )

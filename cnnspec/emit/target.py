@@ -74,6 +74,10 @@ class Target(ABC):
     def layer_name(self, entry: Entry, suffix: str) -> str:
         """The name of a layer as a literal or an f-string."""
 
+    def watched(self, entry: Entry, flow: Flow, part: str = "") -> Flow:
+        """The flow behind a layer, where the model tells what each of its layers makes."""
+        return flow
+
     @abstractmethod
     def shape_comment(self, shape: Shape) -> str:
         """As in `(N, 64, 56, 56)`."""

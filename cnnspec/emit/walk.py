@@ -330,7 +330,7 @@ class Walk(Writing):
         for step in steps:
             flow = self.apply(step, flow, rest, variable)
             rest = []
-        return flow
+        return self.watched(entry, flow)
 
     def name(self, entry: Entry, flow: Flow) -> Flow:
         """An output that is read by name gets a variable of that name."""

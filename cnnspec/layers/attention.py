@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnnspec.emit.call import Argument, Code
     from cnnspec.emit.site import Instance, Site, Step, Value
     from cnnspec.initializers import Initializer
+    from cnnspec.layers.variables import Line, Variable
 
 TORCH = '''\
 class Attention(nn.MultiheadAttention):
@@ -117,6 +118,36 @@ for name, value in module.named_parameters():
         found.append(Weight("out_proj.weight", (own, own)))
         if self.bias:
             found.append(Weight("out_proj.bias", (own,)))
+        return tuple(found)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        """Kernels turned; what leaves and what enters the heads is cut into them."""
+        from cnnspec.layers.variables import Rows, variable, whole
+
+        own, heads = inputs[0].sizes[1], self.heads
+        tensors = {weight.name: weight for weight in self.weights(inputs)}
+        found = []
+        for place, name in enumerate(("query", "key", "value")):
+            part = place * own, (place + 1) * own
+            if "in_proj_weight" in tensors:
+                rows = Rows(tensors["in_proj_weight"], *part)
+            else:
+                rows = whole(tensors[f"{name[0]}_proj_weight"])
+            shape = (heads, -1, rows.weight.shape[1])
+            found.append(variable(f"{name}/kernel", rows, shape=shape, axes=(2, 0, 1)))
+            if self.bias:
+                rows = Rows(tensors["in_proj_bias"], *part)
+                found.append(variable(f"{name}/bias", rows, shape=(heads, -1)))
+        kernel = tensors["out_proj.weight"]
+        mixing = variable(
+            "attention_output/kernel", kernel, shape=(own, heads, -1), axes=(1, 2, 0)
+        )
+        found.append(mixing)
+        if self.bias:
+            bias = tensors["out_proj.bias"]
+            found.append(variable("attention_output/bias", bias))
         return tuple(found)
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:

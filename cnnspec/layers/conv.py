@@ -44,6 +44,7 @@ from cnnspec.shapes import MAPS, Shape, maps
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
+    from cnnspec.layers.variables import Line, Variable
 
 
 class Conv(Sliding, MayBeGiven):
@@ -107,6 +108,16 @@ class Conv(Sliding, MayBeGiven):
             size = (filters, shape.sizes[0] // self.groups, *extents)
             kernel = constant_weight(size, self.given)
         return (kernel, Weight("bias", (filters,))) if self.bias else (kernel,)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        if self.connections is None:
+            return super().keras_variables(inputs, line)
+        from cnnspec.layers.variables import channels_last, usual
+
+        kernels, *bias = self.weights(inputs)
+        return (channels_last("kernel", kernels), *map(usual, bias))
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         return self.weights(inputs)[0].count * prod(outputs[0].spatial)

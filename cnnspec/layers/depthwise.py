@@ -48,6 +48,7 @@ from cnnspec.shapes import MAPS, Shape, maps
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step, Value
     from cnnspec.initializers import Initializer
+    from cnnspec.layers.variables import Line, Variable
 
 SEPARABLE = '''\
 class SeparableConv{rank}d(nn.Sequential):
@@ -97,6 +98,15 @@ class ByChannel(Sliding):
         extents = spread(self.kernel, shape.rank) or ()
         return (shape.sizes[0] * self.multiplier, 1, *extents)
 
+    def _by_channel(self, path: str, weight: Weight) -> Variable:
+        """(C M, 1, spatial…) as (spatial…, C, M)."""
+        from cnnspec.layers.variables import variable
+
+        _, _, *extents = weight.shape
+        axes = (*range(2, 2 + len(extents)), 0, 1)
+        shape = (-1, self.multiplier, *extents)
+        return variable(path, weight, shape=shape, axes=axes)
+
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         kernels = [w.count for w in self.weights(inputs) if len(w.shape) > 1]
         return sum(kernels) * prod(outputs[0].spatial)
@@ -132,6 +142,16 @@ class DepthwiseConv(ByChannel, MayBeGiven):
         kernel = constant_weight(self._kernel(inputs[0]), self.given)
         bias = Weight("bias", kernel.shape[:1])
         return (kernel, bias) if self.bias else (kernel,)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        if not _keras_has(line):
+            return super().keras_variables(inputs, line)
+        from cnnspec.layers.variables import usual
+
+        kernel, *bias = self.weights(inputs)
+        return (self._by_channel("kernel", kernel), *map(usual, bias))
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return kept_with(self.activation, outputs)
@@ -188,6 +208,24 @@ class SeparableConv(ByChannel):
         pointwise = Weight("pointwise.weight", (self.filters, kernel[0], *ones))
         bias = (Weight("pointwise.bias", (self.filters,)),) if self.bias else ()
         return (Weight("depthwise.weight", kernel), pointwise, *bias)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import kernel, variable
+
+        first, second, *bias = self.weights(inputs)
+        if _keras_has(line):
+            return (
+                self._by_channel("depthwise_kernel", first),
+                kernel("pointwise_kernel", second),
+                *[variable("bias", weight) for weight in bias],
+            )
+        return (
+            kernel(".depthwise/kernel", first),
+            kernel(".pointwise/kernel", second),
+            *[variable(".pointwise/bias", weight) for weight in bias],
+        )
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         made = self._kernel(inputs[0])[0] * prod(outputs[0].spatial)
@@ -271,16 +309,16 @@ def _channels_made(instance: Instance) -> int:
     return channels
 
 
-def _keras_has(site: Site) -> bool:
+def _keras_has(line: Line) -> bool:
     """Whether Keras' own layers by channel say it: signals and images, equal strides.
 
     Of several filters on a channel they take both fans for others than a group's.
     """
-    is_one = all(i.layer.values["multiplier"] == 1 for i in site.instances)
-    by_both = site.init is not None and site.init.fan == "both"
-    if site.rank > 2 or (by_both and not is_one):
+    is_one = all(i.layer.values["multiplier"] == 1 for i in line.instances)
+    by_both = line.init is not None and line.init.fan == "both"
+    if line.instances[0].inputs[0].rank > 2 or (by_both and not is_one):
         return False
-    return all(len({w.stride for w in windows_of(i)}) == 1 for i in site.instances)
+    return all(len({w.stride for w in windows_of(i)}) == 1 for i in line.instances)
 
 
 def _keras_depthwise(site: Site, suffix: str, last: dict[str, Value]) -> list[Step]:

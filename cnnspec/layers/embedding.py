@@ -11,6 +11,7 @@ from cnnspec.shapes import SEQUENCE, TOKENS, Shape
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step
     from cnnspec.initializers import Initializer
+    from cnnspec.layers.variables import Line, Variable
 
 
 class Embedding(Layer):
@@ -48,6 +49,13 @@ class Embedding(Layer):
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         assert inputs[0].vocabulary is not None
         return (Weight("weight", (inputs[0].vocabulary, self.features)),)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import variable
+
+        return (variable("embeddings", *self.weights(inputs)),)
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return Kept(inputs=False, bytes=INDEX * inputs[0].elements)

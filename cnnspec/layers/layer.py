@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step
     from cnnspec.emit.statements import Statement
     from cnnspec.initializers import Initializer
+    from cnnspec.layers.variables import Line, Variable
 
 
 class Remedy(NamedTuple):
@@ -68,6 +69,11 @@ class Weight(NamedTuple):
     def count(self) -> int:  # type: ignore[override]  # tuple.count serves nobody here
         return prod(self.shape)
 
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Its shape, of a single number (1)."""
+        return self.shape or (1,)
+
 
 class Reach(NamedTuple):
     """How a layer widens the receptive field, per spatial axis: extent and step in pixels."""
@@ -117,6 +123,7 @@ class Layer(Declared):
     # How PyTorch's modules of this class begin, where not as a kernel and its bias do:
     torch_class: ClassVar[str] = ""
     torch_init: ClassVar[str] = ""  # statements about `module`
+    torch_counters: ClassVar[tuple[str, ...]] = ()  # whole numbers that Keras lacks
     versions: ClassVar[
         dict[str, str]
     ] = {}  # least ones of packages, where it needs newer
@@ -154,6 +161,18 @@ class Layer(Declared):
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         """The tensors it owns, in PyTorch's shapes and order."""
         return ()
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        """How they lie in Keras' variables.
+
+        Args:
+            line: what the line of Keras code stands for, in case that changes what it is.
+        """
+        from cnnspec.layers.variables import usual
+
+        return tuple([usual(weight) for weight in self.weights(inputs)])
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         """Multiply-adds of kernels and matrix products for one sample."""

@@ -22,6 +22,7 @@ from cnnspec.shapes import MAPS, Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step, Value
+    from cnnspec.layers.variables import Line, Variable
 
 TORCH_OVER_CHANNELS = '''\
 class Channel{norm}(nn.{norm}):
@@ -124,6 +125,13 @@ class LayerNorm(OverSample):
         size = self.normalised(inputs[0])
         return (Weight("weight", size), Weight("bias", size)) if self.affine else ()
 
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import scale_and_shift
+
+        return scale_and_shift(self.weights(inputs))
+
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         return Kept(numbers=2 * self.groups(inputs[0]))  # means and deviations
 
@@ -166,6 +174,13 @@ class RmsNorm(OverSample):
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         return (Weight("weight", self.normalised(inputs[0])),) if self.affine else ()
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import channels_last
+
+        return tuple([channels_last("scale", w) for w in self.weights(inputs)])
 
     def keeps(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Kept:
         scaled = inputs[0].elements if self.affine else 0

@@ -22,6 +22,7 @@ from cnnspec.shapes import MAPS, VECTOR, Shape, describe
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Site, Step, Value
+    from cnnspec.layers.variables import Line, Variable
 
 KERAS_RESPONSES = '''\
 def local_response_norm(x, size, alpha, beta, k):
@@ -53,6 +54,7 @@ class BatchNorm(Layer):
 
     op = "batch_norm"
     follows = True
+    torch_counters = ("num_batches_tracked",)
     example = "- batch_norm"
 
     epsilon = epsilon_field(1e-5)
@@ -75,6 +77,13 @@ class BatchNorm(Layer):
             Weight("running_mean", size, learned=False),
             Weight("running_var", size, learned=False),
         )
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import scale_and_shift
+
+        return scale_and_shift(self.weights(inputs))
 
     def pytorch(self, site: Site) -> list[Step]:
         return [
@@ -106,6 +115,13 @@ class OverMaps(Layer):
         if not self.values["affine"]:
             return ()
         return (Weight("weight", size), Weight("bias", size))
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import scale_and_shift
+
+        return scale_and_shift(self.weights(inputs))
 
     def reach(self, inputs: tuple[Shape, ...]) -> Reach:
         return EVERYWHERE

@@ -19,6 +19,7 @@ from cnnspec.shapes import SEQUENCE, Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step, Value
+    from cnnspec.layers.variables import Line, Variable
 
 
 class Parametric(Layer):
@@ -168,6 +169,15 @@ class Prelu(Parametric):
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
         return (Weight("weight", (1 if self.shared else inputs[0].channels or 0,)),)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import variable
+
+        ones = (1,) * (len(inputs[0].sizes) - 1)  # the axes along which it is the same
+        (weight,) = self.weights(inputs)
+        return (variable("alpha", weight, shape=(*ones, *weight.shape)),)
 
     def pytorch(self, site: Site) -> list[Step]:
         prelu = site.module(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnnspec.emit.call import Code
     from cnnspec.emit.site import Site, Step
     from cnnspec.initializers import Initializer
+    from cnnspec.layers.variables import Line, Rows, Variable
 
 BEGIN = """\
 for name, value in module.named_parameters():
@@ -82,6 +83,7 @@ class Recurrent(Layer):
     gates: ClassVar[int]  # matrices that read the input
     biases: ClassVar[int]  # vectors of a number per unit of each gate
     keras_layer: ClassVar[str]
+    keras_gates: ClassVar[tuple[int, ...]]  # PyTorch's, by number, in Keras' order
     __slots__ = ()
 
     units = Integer(least=1, doc="Numbers u of the state.")
@@ -139,6 +141,42 @@ class Recurrent(Layer):
         one += [Weight(name, (rows,)) for name in names]
         back = [w._replace(name=f"{w.name}_reverse") for w in one]
         return (*one, *back) if self.bidirectional else tuple(one)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        weights = self.weights(inputs)
+        if not self.bidirectional:
+            return self._cell("", weights)
+        there, back = weights[: len(weights) // 2], weights[len(weights) // 2 :]
+        directions = {"forward": there, "backward": back}
+        return tuple(
+            [
+                v
+                for d, ws in directions.items()
+                for v in self._cell(f"{d}_{self.op}/", ws)
+            ]
+        )
+
+    def _cell(self, within: str, weights: tuple[Weight, ...]) -> tuple[Variable, ...]:
+        """Kernels turned, with the gates in Keras' order; both biases are one variable."""
+        from cnnspec.layers.variables import Rows, variable
+
+        def gates(weight: Weight) -> list[Rows]:
+            size = self.units
+            return [Rows(weight, g * size, (g + 1) * size) for g in self.keras_gates]
+
+        cell = f"{within}{self.op}_cell"
+        read, carried, *biases = weights
+        found = [
+            variable(f"{cell}/kernel", *gates(read), axes=(1, 0)),
+            variable(f"{cell}/recurrent_kernel", *gates(carried), axes=(1, 0)),
+        ]
+        if biases:
+            rows = [part for bias in biases for part in gates(bias)]
+            shape = (2, -1) if self.biases == 2 else None
+            found.append(variable(f"{cell}/bias", *rows, shape=shape))
+        return tuple(found)
 
     def macs(self, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
         length, features = inputs[0].sizes
@@ -233,6 +271,7 @@ class LSTM(Recurrent):
 
     op = "lstm"
     gates, biases = 4, 1
+    keras_gates = (0, 1, 2, 3)
     torch_class = "nn.LSTM"
     torch_init = BEGIN_LSTM
     keras_layer = "LSTM"
@@ -268,6 +307,7 @@ class GRU(Recurrent):
 
     op = "gru"
     gates, biases = 3, 2
+    keras_gates = (1, 0, 2)  # the update gate stands before the reset gate
     torch_class = "nn.GRU"
     torch_init = BEGIN
     keras_layer = "GRU"

@@ -10,6 +10,7 @@ from cnnspec.shapes import Shape
 
 if TYPE_CHECKING:
     from cnnspec.emit.site import Instance, Site, Step
+    from cnnspec.layers.variables import Line, Variable
 
 TORCH_SCALE = '''\
 class LayerScale{rank}(nn.Module):
@@ -105,6 +106,14 @@ class LayerScale(Layer):
         size = (inputs[0].channels or 0,)
         factor = Weight("weight", size)
         return (factor, Weight("bias", size)) if self.bias else (factor,)
+
+    def keras_variables(
+        self, inputs: tuple[Shape, ...], line: Line
+    ) -> tuple[Variable, ...]:
+        from cnnspec.layers.variables import usual, variable
+
+        factor, *bias = self.weights(inputs)
+        return (variable("scale", factor), *map(usual, bias))
 
     def pytorch(self, site: Site) -> list[Step]:
         rank = site.rank

@@ -82,6 +82,7 @@ class Campaign:
                     drafted, first = Drafted(first, last, self.state, sides.room), last
                 if at_pytorch:
                     sides.pytorch.wait(at_pytorch.batch)
+                    at_pytorch.batch.hand_over()
                     sides.keras.send(at_pytorch.batch)
                 if drafted:
                     sides.pytorch.send(drafted.batch)

@@ -10,6 +10,7 @@ import json
 import select
 import shutil
 import tempfile
+import traceback
 from pathlib import Path
 from typing import IO
 
@@ -17,11 +18,13 @@ from cnnspec.compile import Checked
 from tests.parity.harness import (
     assert_same_outputs,
     assert_same_sizes,
+    hand_over,
     prepare,
     read,
     start,
 )
 
+SAMPLES = 19  # in a batch: the extent of few maps, which Keras' `ops.add` would take for it
 PATIENCE = 900  # seconds for a batch, on a busy machine too
 
 
@@ -39,14 +42,23 @@ class Batch:
         room: Path,
     ) -> None:
         self.specs, self.with_outputs = specs, with_outputs
+        self.faults: dict[int, str] = {}
         self.folder = Path(tempfile.mkdtemp(dir=room))
         for number, (checked, models) in specs.items():
             place, sized = self.folder / str(number), number not in with_outputs
-            prepare(str(number), checked, place, sized, models=models)
+            prepare(str(number), checked, place, sized, SAMPLES, models)
+
+    def hand_over(self) -> None:
+        """Between the two sides: PyTorch's weights as Keras takes them."""
+        for number in self.with_outputs:
+            try:
+                hand_over(self.specs[number][0], self.folder / str(number))
+            except Exception:
+                self.faults[number] = f"weights: {traceback.format_exc(limit=-3)}"
 
     def findings(self) -> dict[int, str]:
         """What differs, by number."""
-        found = {}
+        found = dict(self.faults)
         for number, (checked, _) in self.specs.items():
             outcome = read(checked, self.folder / str(number))
             for side, answer in (("pytorch", outcome.pytorch), ("keras", outcome.keras)):
@@ -132,8 +144,10 @@ class Sides:
     ) -> dict[int, str]:
         """What differs, by number, of one batch while nothing else runs."""
         batch = Batch(specs, with_outputs, self.room)
-        for side in (self.pytorch, self.keras):
-            side.send(batch)
-            side.wait(batch)
+        self.pytorch.send(batch)
+        self.pytorch.wait(batch)
+        batch.hand_over()
+        self.keras.send(batch)
+        self.keras.wait(batch)
         return batch.findings()
 

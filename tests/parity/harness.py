@@ -26,7 +26,12 @@ from cnnspec.render import render_text
 from cnnspec.shapes import MAPS
 from cnnspec.source import SourceFile
 from cnnspec.training import read_training
-from tests.parity.owners import owner_of
+from cnnspec.weights.layout import (
+    state_shapes,
+    to_keras,
+    to_pytorch,
+    variable_shapes,
+)
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-5  # of each output's largest value
@@ -73,10 +78,32 @@ def run_both(
         prepare(name, checked, folder / name, name in sizes_only, samples)
     # Keras loads while PyTorch draws the weights and inputs that it waits for.
     keras, pytorch = start("keras"), start("pytorch")
-    for process in (pytorch, keras):
-        _, errors = process.communicate(f"{folder}\n")
-        assert process.returncode == 0, errors[-3000:]
+    _finish(pytorch, folder)
+    for name, checked in specs.items():
+        if name not in sizes_only:
+            hand_over(checked, folder / name)
+    _finish(keras, folder)
     return {name: read(checked, folder / name) for name, checked in specs.items()}
+
+
+def _finish(process: subprocess.Popen[str], folder: Path) -> None:
+    _, errors = process.communicate(f"{folder}\n")
+    assert process.returncode == 0, errors[-3000:]
+
+
+def hand_over(checked: Checked, place: Path) -> None:
+    """Lays the weights of PyTorch out for Keras; back again they are the same bits."""
+    if "error" in json.loads((place / "pytorch.json").read_text()):
+        return
+    assert checked.graph is not None
+    state = dict(np.load(place / "weights.npz"))
+    variables = to_keras(checked.graph, state)
+    np.savez(place / "variables.npz", **variables)
+    back = to_pytorch(checked.graph, variables)
+    assert back.keys() == state.keys()
+    for name, value in state.items():
+        assert back[name].dtype == value.dtype and back[name].shape == value.shape
+        assert back[name].tobytes() == value.tobytes(), name
 
 
 def start(side: str, errors: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
@@ -224,11 +251,11 @@ def assert_same_sizes(outcome: Outcome) -> None:
     partial = any(layer.values.get("connections") for layer in layers)
     if not (ops & UNCOUNTED or partial):
         assert outcome.pytorch["macs"] == totals.costs.macs
-    paths = {
-        n.path.replace("[", ".").replace("]", "") for n in graph.layers if n.params
-    }
-    assert {owner_of(key, paths)[0] for key in outcome.pytorch["keys"]} == paths
-    assert {owner_of(f"{n}.", paths)[0] for n in outcome.keras["names"]} == paths
+    for found, shapes in (
+        (outcome.pytorch, state_shapes(graph)),
+        (outcome.keras, variable_shapes(graph)),
+    ):
+        assert {n: tuple(s) for n, s in found["weights"].items()} == shapes
 
 
 def arrays(outcome: Outcome, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Runs generated Keras models on the weights and inputs that pytorch_side wrote.
+"""Runs generated Keras models on the inputs that pytorch_side wrote, and its weights by path.
 
 For each line FOLDER of standard input it writes shapes, counts and outputs beside each model
 FOLDER/NAME/keras/model.py, and answers with a line.
@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import traceback
-from functools import reduce
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -19,8 +18,6 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 import keras
 import numpy as np
-from layouts import LAYOUTS
-from owners import owner_of
 
 
 def load(path):
@@ -32,30 +29,6 @@ def load(path):
     return module
 
 
-def to_keras(value):
-    """Kernels (O, I, spatial...) to (spatial..., I, O); vectors stay."""
-    if value.ndim <= 1:
-        return value
-    axes = (*range(2, value.ndim), 1, 0)
-    return value.transpose(axes)
-
-
-def usual(tensors, places):
-    """Under the same names; else kernels and biases, under Keras' names."""
-    names = {"weight": "kernel", "bias": "bias"}
-    found = {}
-    for name, value in tensors.items():
-        if is_variable(places([name])):
-            found[name] = value
-        else:
-            found[names.get(name, name)] = to_keras(value)
-    return found
-
-
-def is_variable(found):
-    return bool(found) and hasattr(found[0], "assign")
-
-
 def own_layers(model):
     """Those of a reused block, which is a model in the model, among them."""
     for layer in model.layers:
@@ -65,65 +38,11 @@ def own_layers(model):
             yield layer
 
 
-def variables_of(path, layers):
-    """Finds attributes of the layer of that path, or of its parts `path.part`; none where one lacks."""
-
-    def variables(attributes):
-        try:
-            return [find(attribute.split(".")) for attribute in attributes]
-        except (AttributeError, KeyError):
-            return []
-
-    def find(names):
-        part = f"{path}.{names[0]}"
-        if part in layers:
-            return reduce(getattr, names[1:], layers[part])
-        return reduce(getattr, names, layers[path])
-
-    return variables
-
-
-def placed(node, tensors, places):
-    """Arrays by attribute of the Keras layer."""
-    layout = LAYOUTS.get(node["op"])
-    found = layout(tensors, node["values"]) if layout else usual(tensors, places)
-    options = found if isinstance(found, list) else [found]
-    for option in options:
-        if not option or places(option):
-            return option
-    names = ", ".join(f"`{name}`" for option in options for name in option)
-    raise LookupError(
-        f"Keras' layer of `{node['op']}` lacks one of {names}: write LAYOUTS in "
-        "tests/parity/layouts"
-    )
-
-
-def set_weights(model, weights, graph):
-    nodes = {n["path"].replace("[", ".").replace("]", ""): n for n in graph["nodes"]}
-    by_layer = {}
-    for key, value in weights.items():
-        path, name = owner_of(key, nodes)
-        if name != "num_batches_tracked":
-            by_layer.setdefault(path, {})[name] = value
-    own = {layer.name: layer for layer in own_layers(model)}
-    for path, tensors in by_layer.items():
-        node = nodes[path]
-        places = variables_of(path, own)
-        for attribute, value in placed(node, tensors, places).items():
-            (variable,) = places([attribute])
-            if value.ndim < len(variable.shape):  # the same numbers over more axes
-                value = value.reshape(variable.shape)
-            variable.assign(value)
-    weighted = {layer.name for layer in own_layers(model) if layer.weights}
-    unset = {
-        name for name in weighted if owner_of(f"{name}.", by_layer)[0] not in by_layer
-    }
-    assert not unset, unset
-
-
-def set_weights_by_name(target, source):
-    values = {w.path: w.numpy() for w in source.weights}
-    for weight in target.weights:
+def set_weights(model, values):
+    """Sets variables by path; all of them, and no others."""
+    assert {w.path for w in model.weights} == set(values)
+    for weight in model.weights:
+        assert tuple(weight.shape) == values[weight.path].shape, weight.path
         weight.assign(values[weight.path])
 
 
@@ -176,7 +95,7 @@ def sizes(model, serving, facts):
             name: channels_first_shape(list(value.shape[1:]), facts["maps"].get(name))
             for name, value in outputs.items()
         },
-        "names": [layer.name for layer in own_layers(model) if layer.weights],
+        "weights": {w.path: list(w.shape) for w in model.weights},
     }
 
 
@@ -185,10 +104,11 @@ def channels_first_shape(shape, is_maps):
 
 
 def save_values(model, serving, facts, folder):
-    graph = json.loads((folder / "graph.json").read_text())
-    set_weights(model, np.load(folder / "weights.npz"), graph)
+    values = np.load(folder / "variables.npz")
+    set_weights(model, values)
     if serving is not model:
-        set_weights_by_name(serving, model)
+        served = {w.path for w in serving.weights}
+        set_weights(serving, {path: values[path] for path in served})
     drawn = np.load(folder / "inputs.npz")
     found = outputs_of(serving, facts, drawn)
     with_heads = outputs_of(model, facts, drawn)

@@ -93,7 +93,11 @@ def sizes(build, facts):
         "trainable_params": sum(trainable),
         "macs": counter.get_total_flops() // 2 // count,  # two operations each
         "outputs": {name: list(value.shape[1:]) for name, value in outputs.items()},
-        "keys": [key for key in model.state_dict() if "num_batches" not in key],
+        "weights": {
+            key: list(value.shape)
+            for key, value in model.state_dict().items()
+            if "num_batches" not in key
+        },
     }
 
 

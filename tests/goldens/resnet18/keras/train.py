@@ -89,9 +89,7 @@ def train_model(args: argparse.Namespace, history: list[Epoch]) -> None:
     data = load(args.data, args.seed)
     keras.utils.set_random_seed(args.seed)
     model = resnet18()
-    optimizer = keras.optimizers.SGD(
-        learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False
-    )
+    optimizer = make_optimizer(model)
     train_steps, evaluate_steps = make_steps(model, optimizer)
     parameters = sum(math.prod(weight.shape) for weight in model.trainable_variables)
     sizes = f"{len(data.train)} training and {len(data.validation)} validation samples"
@@ -154,6 +152,14 @@ def to_input(x: tf.Tensor) -> tf.Tensor:
     return (tf.cast(x, tf.float32) / 255 - MEAN) / STD
 
 
+def make_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.SGD(
+        learning_rate=LEARNING_RATE, momentum=MOMENTUM, nesterov=False
+    )
+    optimizer.build(model.trainable_variables)  # graph functions can't create variables
+    return optimizer
+
+
 def make_steps(
     model: keras.Model, optimizer: keras.optimizers.Optimizer
 ) -> tuple[Steps, Steps]:
@@ -163,7 +169,6 @@ def make_steps(
     and of the right answers. Small models need several steps in a call to be fast.
     """
     weights = model.trainable_variables
-    optimizer.build(weights)  # a graph function can't create variables
     signature = (
         tf.TensorSpec((None, None, 224, 224, 3), tf.uint8),
         tf.TensorSpec((None, None), tf.int64),

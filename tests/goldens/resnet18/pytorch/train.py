@@ -83,12 +83,7 @@ def train_model(args: argparse.Namespace, history: list[Epoch]) -> None:
     data = load(args.data, args.seed)
     torch.manual_seed(args.seed)
     model = Resnet18().to(device)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=LEARNING_RATE,
-        momentum=MOMENTUM,
-        weight_decay=WEIGHT_DECAY,
-    )
+    optimizer = make_optimizer(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = f"{len(data.train)} training and {len(data.validation)} validation samples"
     print(f"{NAME}: {parameters:,} parameters on {device}; {sizes}", flush=True)
@@ -154,6 +149,15 @@ def to_input(x: np.ndarray, device: torch.device) -> torch.Tensor:
     std = torch.tensor(STD, device=device).view(-1, 1, 1)
     images = torch.from_numpy(x).to(device).permute(0, 3, 1, 2)
     return (images / 255 - mean) / std
+
+
+def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=LEARNING_RATE,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+    )
 
 
 def run_epoch(
