@@ -40,8 +40,11 @@ class Drafted:
         self.broken = 0
         for number in range(first, last):
             self._draw(number, state.seed)
-        every = round(1 / state.share) if state.share else 0
-        self.with_outputs = {n for n in self.drawn if every and n % every == 0}
+        self.with_outputs = {
+            n
+            for n in self.drawn
+            if random.Random(f"{state.seed}:{n}:outputs").random() < state.share
+        }
         specs = {n: (d.checked, d.models) for n, d in self.drawn.items()}
         self.batch = Batch(specs, self.with_outputs, room)
 
@@ -66,15 +69,14 @@ class Campaign:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.alone: Sides | None = None  # for one spec, in the middle of batches
 
     def run(self, count: int) -> None:
         """Draws a batch while PyTorch has the last one and Keras the one before."""
+        began, first = time.monotonic(), self.state.done
+        at_pytorch: Drafted | None = None
+        at_keras: Drafted | None = None
         with Sides() as sides:
-            self.sides = sides
-            at_pytorch: Drafted | None = None
-            at_keras: Drafted | None = None
-            self.began = time.monotonic()
-            first = self.state.done
             while first < count or at_pytorch or at_keras:
                 drafted = None
                 if first < count:
@@ -89,64 +91,50 @@ class Campaign:
                 if at_keras:
                     sides.keras.wait(at_keras.batch)
                     self._count(at_keras)
+                    now = time.monotonic()
+                    self.state.seconds, began = self.state.seconds + now - began, now
+                    self.state.save()
                 at_keras, at_pytorch = at_pytorch, drafted
+        if self.alone:
+            self.alone.close()
 
     def _count(self, drafted: Drafted) -> None:
-        state = self.state
-        found = dict(drafted.found)
+        """Adds a batch to the state; all of it or, where the process ends, nothing."""
+        state, found = self.state, dict(drafted.found)
         for number, what in drafted.batch.findings().items():
             found.setdefault(number, (drafted.drawn[number].text, what))
-        state.done = drafted.last
-        state.broken += drafted.broken
-        state.outputs += len(drafted.with_outputs)
-        state.draws.update(drafted.draws)
+        for number, (text, what) in sorted(found.items()):
+            state.findings.append(self._finding(number, text, what))
         for number, drawn in drafted.drawn.items():
             uses = uses_of(drawn.checked)
             state.uses.update(uses)
             if number in drafted.with_outputs:
                 state.compared.update(uses)
-        for number, (text, what) in sorted(found.items()):
-            self.pending.append((number, text, what))
-        now = time.monotonic()
-        state.seconds += now - self.began
-        self.began = now
-        for number, text, what in self.pending:
-            state.findings.append(self._finding(number, text, what))
-        self.pending.clear()
-        state.save()
-        if found or drafted.last % 1000 == 0:
+        state.done = drafted.last
+        state.broken += drafted.broken
+        state.outputs += len(drafted.with_outputs)
+        state.draws.update(drafted.draws)
+        if drafted.last % 1000 == 0:
             print(state.report().splitlines()[0], flush=True)
-
-    pending: list[tuple[int, str, str]] = []  # noqa: RUF012
 
     def _finding(self, number: int, text: str, what: str) -> dict[str, Any]:
         """A finding, minimised and written to a file where it is one of few alike."""
         like = likeness(what)
         finding = {"number": number, "what": what, "like": like, "file": None, "text": text}
         same = [f for f in self.state.findings if f["like"] == like]
-        if len(same) >= SAME or not text:
-            return finding
+        if len(same) < SAME and text:
+            path = FOUND / f"{like.partition(':')[0]}_{self.state.seed}_{number}.yaml"
+            smaller = self._minimised(text, what, like)
+            path.write_text(written(smaller, finding, self.state.seed), encoding="utf-8")
+            finding["file"] = path.name
+        print(f"{number}: {what.strip().splitlines()[-1][:200]}", flush=True)
+        return finding
+
+    def _minimised(self, text: str, what: str, like: str) -> str:
         if what.startswith("broken"):
-            text = shrink_text(text, lambda t: alike(failure(t), like, "broken: "))
-        else:
-            text = shrink(text, lambda t: alike(self._again(t), like))
-        kind = what.partition(":")[0]
-        path = FOUND / f"{kind}_{self.state.seed}_{number}.yaml"
-        path.write_text(written(text, finding, self.state.seed), encoding="utf-8")
-        print(f"{path.name}: {what.splitlines()[-1][:200]}", flush=True)
-        return finding | {"file": path.name}
-
-    def _again(self, text: str) -> str | None:
-        return compare_text(text, self.alone)
-
-    @property
-    def alone(self) -> Sides:
-        """Sides of its own, for the others are in the middle of a batch."""
-        if self._alone is None:
-            self._alone = Sides()
-        return self._alone
-
-    _alone: Sides | None = None
+            return shrink_text(text, lambda t: alike(failure(t), like, "broken: "))
+        sides = self.alone = self.alone or Sides()
+        return shrink(text, lambda t: alike(compare_text(t, sides), like))
 
 
 def compare_text(text: str, sides: Sides) -> str | None:

@@ -234,6 +234,8 @@ class Flows:
                 total = merged(op, total, scope.layers[name])
             entries: list[Entry] = [{"tanh": {}}] if source.random() < 0.5 else []
             return [*entries, {op: {"with": names}}], total
+        if source.random() < 0.25 and (skipped := self.skipping(op, scope, shape)):
+            return skipped
         entries = [{source.choice(SURE): {}, "name": begin}]
         names, shapes = [], []
         for _ in range(count):
@@ -255,6 +257,21 @@ class Flows:
         if total.elements > MOST_ELEMENTS:
             return None
         return [*entries, *last, {op: {"with": names}}], total
+
+    def skipping(self, op: str, scope: Scope, shape: Shape) -> Part | None:
+        """The flow and what is made of an earlier layer, joined."""
+        source, flow = self.source, self.names.fresh("layer")
+        fitting = [n for n, s in scope.layers.items() if s.layout != TOKENS]
+        if not fitting:
+            return None
+        name = source.choice(fitting)
+        rest = adapted(scope.layers[name], shape, source)
+        if rest is None:
+            return None
+        entries: list[Entry] = [{source.choice(SURE): {}, "name": flow}]
+        again: Entry = {source.choice(SURE): {}, "from": name}
+        joined: Entry = {op: {"with": [flow]}}
+        return [*entries, again, *rest, joined], merged(op, shape, shape)
 
     def way(self, op: str, scope: Scope, shape: Shape, target: Shape) -> Part:
         """Entries whose output may be merged with the target, the first without `from`."""
@@ -306,7 +323,7 @@ class Flows:
             if part is None:
                 return None
             entries, shape = [*entries, *part[0]], part[1]
-        for _ in range(source.choice((0, 0, 1, 1, 2)) if make else source.choice((1, 1, 2, 3))):
+        for _ in range(source.choice((0, 1, 1, 2)) if make else source.choice((1, 1, 2, 3))):
             part = self.part(scope, shape, depth, None)
             if part is not None:
                 entries, shape = [*entries, *part[0]], part[1]
@@ -495,6 +512,7 @@ class Flows:
         """A new block around the flow, called here."""
         source, arguments = self.source, dict[str, Any]()
         inside = Scope(self.names, arguments, shape.channels)
+        inside.layers["input"] = shape
         body = self.flow(inside, shape, depth, make)
         if body is None:
             return None
@@ -519,6 +537,8 @@ class Flows:
         if source.random() < 0.03:
             entry["trainable"] = False
         self.call(scope, entry, shape, output)
+        if source.random() < 0.35 and (called := self.block_again(scope, output)):
+            return [entry, *called[0]], called[1]
         return [entry], output
 
     def block_again(self, scope: Scope, shape: Shape) -> Part | None:

@@ -132,6 +132,9 @@ class Sides:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         for side in (self.pytorch, self.keras):
             side.close()
         self.errors.close()

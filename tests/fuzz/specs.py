@@ -33,7 +33,7 @@ from tests.parity.harness import loss_of
 from tests.parity.renaming import renamed
 
 # An operation without fields is a target by itself.
-TARGETS_OF_DRAWS: tuple[tuple[str, str | None], ...] = tuple(
+AIMS: tuple[tuple[str, str | None], ...] = tuple(
     (op, field) for op, cls in OPERATIONS.items() for field in (None, *cls.fields)
 )
 MOST_NODES = 60
@@ -52,7 +52,7 @@ Counts = Counter[str]  # how many draws were accepted or refused, and by what
 
 def draw_spec(seed: int | str, number: int, counts: Counts | None = None) -> Drawn:
     """The spec of this number."""
-    target = TARGETS_OF_DRAWS[number % len(TARGETS_OF_DRAWS)]
+    target = AIMS[number % len(AIMS)]
     return spec_from(random.Random(f"{seed}:{number}"), target, counts)
 
 
@@ -60,7 +60,7 @@ def draw_spec(seed: int | str, number: int, counts: Counts | None = None) -> Dra
 def valid_specs(draw: st.DrawFn) -> Drawn:
     """Specs that the check accepts, with any operation and field."""
     source = draw(st.randoms(use_true_random=False))
-    return spec_from(source, draw(st.sampled_from(TARGETS_OF_DRAWS)))
+    return spec_from(source, draw(st.sampled_from(AIMS)))
 
 
 def spec_from(
@@ -156,7 +156,9 @@ class Specs:
         source, shape = self.source, shape_of(sizes)
         several = source.random() < 0.12
         scope = Scope(self.names, None, None if several else shape.channels)
-        depth = source.choice((0, 0, 1, 1, 2))
+        if not several:
+            scope.layers["input"] = shape
+        depth = source.choice((0, 1, 1, 1, 2, 2))
 
         def make(inside: Scope, entered: Shape) -> Part | None:
             return self.flows.operation(op, inside, entered, field)

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.specs import TARGETS_OF_DRAWS
+from tests.fuzz.specs import AIMS
 
 
 class State:
@@ -52,7 +52,7 @@ class State:
 
     def report(self) -> str:
         """The figures, the least used first."""
-        names = {op if f is None else f"{op}.{f}" for op, f in TARGETS_OF_DRAWS}
+        names = {op if f is None else f"{op}.{f}" for op, f in AIMS}
         lines = [
             f"seed {self.seed}: {self.done} specs held equal in shapes and counts, "
             f"{self.outputs} of them in outputs; {self.broken} broken ones checked",

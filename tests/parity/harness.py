@@ -250,12 +250,14 @@ def assert_same_sizes(outcome: Outcome) -> None:
     layers = [n.layer for n in graph.layers if n.layer is not None]
     partial = any(layer.values.get("connections") for layer in layers)
     if not (ops & UNCOUNTED or partial):
-        assert outcome.pytorch["macs"] == totals.costs.macs
+        counted = outcome.pytorch["macs"]
+        assert counted == totals.costs.macs, ("macs", counted, totals.costs.macs)
     for found, shapes in (
         (outcome.pytorch, state_shapes(graph)),
         (outcome.keras, variable_shapes(graph)),
     ):
-        assert {n: tuple(s) for n, s in found["weights"].items()} == shapes
+        held = {n: tuple(s) for n, s in found["weights"].items()}
+        assert held == shapes, ("weights", held, shapes)
 
 
 def arrays(outcome: Outcome, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,6 +5,7 @@ running statistics and inputs, and writes shapes, counts, weights and outputs be
 `expected` what the graph itself comes to on them.
 """
 
+import gc
 import importlib.util
 import json
 import sys
@@ -146,6 +147,7 @@ def save_evaluated(side, graph, weights, inputs, folder):
 def main():
     torch.set_num_threads(1)
     sys.dont_write_bytecode = True
+    gc.freeze()  # what is loaded stays: a collection need not walk it
     for line in sys.stdin:
         for folder in sorted(Path(line.rstrip("\n")).iterdir()):
             if (folder / "pytorch.json").exists():
