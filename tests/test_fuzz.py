@@ -68,7 +68,9 @@ def test_both_models_of_drawn_specs_are_the_checked_network(
     specs = {number: (d.checked, d.models) for number, d in drawn.items()}
     with_outputs = {number for number in specs if number % WITH_OUTPUTS == 0}
     found = sides.run(specs, with_outputs)
-    assert not found, "\n\n".join(f"{drawn[n].text}\n{what}" for n, what in found.items())
+    assert not found, "\n\n".join(
+        f"{drawn[n].text}\n{what}" for n, what in found.items()
+    )
 
 
 @many

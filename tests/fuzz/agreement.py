@@ -28,6 +28,7 @@ UNSEEN_CODES = {
     "CS104",  # a name of an operation or a block
     "CS105",  # how many of an entry's keys are operations or blocks
     "CS108",  # a shared key among a block's arguments
+    "CS111",  # a text that is no name, for a part or in a list
     "CS112",  # a refused word as a name
     "CS114",  # an initializer that its layer can't have
 }
@@ -97,7 +98,7 @@ def failure(text: str) -> str | None:
         return f"check: raises: {traceback.format_exc(limit=-3)}"
     if checked is None or checked.spec is None:
         return None
-    root, found = read(text)
+    root, _ = read(text)
     if root is None:
         return None
     document = values(root)

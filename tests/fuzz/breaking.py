@@ -140,7 +140,9 @@ def written(document: Any, source: random.Random) -> str:
     if kind < 0.5:
         return json.dumps(document, ensure_ascii=source.random() < 0.5)
     flow = None if kind < 0.8 else False
-    return yaml.dump(document, Dumper=yaml.CSafeDumper, default_flow_style=flow, sort_keys=False)
+    return yaml.dump(
+        document, Dumper=yaml.CSafeDumper, default_flow_style=flow, sort_keys=False
+    )
 
 
 def _damaged(text: str, source: random.Random) -> str:

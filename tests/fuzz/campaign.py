@@ -120,12 +120,20 @@ class Campaign:
     def _finding(self, number: int, text: str, what: str) -> dict[str, Any]:
         """A finding, minimised and written to a file where it is one of few alike."""
         like = likeness(what)
-        finding = {"number": number, "what": what, "like": like, "file": None, "text": text}
+        finding = {
+            "number": number,
+            "what": what,
+            "like": like,
+            "file": None,
+            "text": text,
+        }
         same = [f for f in self.state.findings if f["like"] == like]
         if len(same) < SAME and text:
             path = FOUND / f"{like.partition(':')[0]}_{self.state.seed}_{number}.yaml"
             smaller = self._minimised(text, what, like)
-            path.write_text(written(smaller, finding, self.state.seed), encoding="utf-8")
+            path.write_text(
+                written(smaller, finding, self.state.seed), encoding="utf-8"
+            )
             finding["file"] = path.name
         print(f"{number}: {what.strip().splitlines()[-1][:200]}", flush=True)
         return finding
@@ -176,4 +184,6 @@ def written(text: str, finding: dict[str, Any], seed: int) -> str:
     if finding["what"].startswith("broken"):
         return head + text
     document = json.loads(text)
-    return head + yaml.dump(document, default_flow_style=None, sort_keys=False, width=88)
+    return head + yaml.dump(
+        document, default_flow_style=None, sort_keys=False, width=88
+    )

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnspec.arrays import Constant
-from cnnspec.fields import EDGES, NAMING, LayerName, Names as NamesField, Parts, Refused
+from cnnspec.fields import EDGES, NAMING, LayerName, Refused
+from cnnspec.fields import Names as NamesField
 from cnnspec.infer import Inference
 from cnnspec.layers import OPERATIONS
 from cnnspec.layers.layer import Layer
@@ -42,7 +43,9 @@ Make = Callable[[Scope, Shape], "Part | None"]
 class Flows:
     """Draws parts of one spec."""
 
-    def __init__(self, names: Names, probe: Callable[[Entry, Shape, Names], Shape | None]):
+    def __init__(
+        self, names: Names, probe: Callable[[Entry, Shape, Names], Shape | None]
+    ):
         self.names, self.source, self.probe = names, names.source, probe
 
     # -- one operation ---------------------------------------------------------------------
@@ -54,7 +57,9 @@ class Flows:
         cls = OPERATIONS[op]
         if any(isinstance(field, NamesField) for field in cls.fields.values()):
             return self.merge(op, scope, shape)
-        edge = next((n for n, f in cls.fields.items() if isinstance(f, LayerName)), None)
+        edge = next(
+            (n for n, f in cls.fields.items() if isinstance(f, LayerName)), None
+        )
         if edge is not None and edge != wanted and self.source.random() > 0.25:
             edge = None
         tries = TRIES if wanted is None else 4 * TRIES
@@ -128,7 +133,9 @@ class Flows:
             if cls.takes_values and source.random() < 0.3:
                 kernel = layer.weights(inputs)[0].shape
                 if layer.values.get("connections") is None and sum(kernel) < 16:
-                    entry["init"] = {"values": {"numbers": draw_numbers(kernel, source)}}
+                    entry["init"] = {
+                        "values": {"numbers": draw_numbers(kernel, source)}
+                    }
 
     def call(self, scope: Scope, entry: Entry, shape: Shape, output: Shape) -> None:
         """Names the entry, now and then."""
@@ -157,11 +164,19 @@ class Flows:
         name = self.names.fresh("layer")
         given[edge] = name
         if edge == "like":
-            given.pop("scale", None), given.pop("size", None), given.pop("cropping", None)
+            (
+                given.pop("scale", None),
+                given.pop("size", None),
+                given.pop("cropping", None),
+            )
             if shape.layout != MAPS:
                 return None
             larger = op == "upsample"
-            options = ("pad", "upsample", "conv_transpose") if larger else ("crop", "max_pool", "conv")
+            options = (
+                ("pad", "upsample", "conv_transpose")
+                if larger
+                else ("crop", "max_pool", "conv")
+            )
             other = source.choice(options)
             found = self.plain(other, scope, shape)
             if found is None:
@@ -181,7 +196,9 @@ class Flows:
             made = Shape(SEQUENCE, (shape.sizes[0], units))
             return [first, {"dense": {"units": units}, "name": name}], (made,)
         made = Shape(SEQUENCE, (shape.elements, 1))
-        return [first, {"reshape": {"length": -1, "features": 1}, "name": name}], (made,)
+        return [first, {"reshape": {"length": -1, "features": 1}, "name": name}], (
+            made,
+        )
 
     def plain(self, op: str, scope: Scope, shape: Shape) -> tuple[Entry, Shape] | None:
         """An entry of one operation with numbers alone."""
@@ -216,7 +233,9 @@ class Flows:
             if part is not None and part[1] == shape:
                 scope.keep(trial)
                 return part
-        return ([{"identity": {}}], shape) if shape.layout == TOKENS else self.sure(shape)
+        return (
+            ([{"identity": {}}], shape) if shape.layout == TOKENS else self.sure(shape)
+        )
 
     # -- merges ----------------------------------------------------------------------------
 
@@ -277,7 +296,11 @@ class Flows:
         """Entries whose output may be merged with the target, the first without `from`."""
         source = self.source
         spreads = op in ("add", "multiply", "average", "maximum", "subtract")
-        if shape.layout == MAPS and op in ("add", "multiply") and source.random() < 0.15:
+        if (
+            shape.layout == MAPS
+            and op in ("add", "multiply")
+            and source.random() < 0.15
+        ):
             return [{"global_avg_pool": {"keep": True}}], target
         if source.random() < 0.4:
             found = self.operation_free(scope, shape)
@@ -323,7 +346,9 @@ class Flows:
             if part is None:
                 return None
             entries, shape = [*entries, *part[0]], part[1]
-        for _ in range(source.choice((0, 1, 1, 2)) if make else source.choice((1, 1, 2, 3))):
+        for _ in range(
+            source.choice((0, 1, 1, 2)) if make else source.choice((1, 1, 2, 3))
+        ):
             part = self.part(scope, shape, depth, None)
             if part is not None:
                 entries, shape = [*entries, *part[0]], part[1]
@@ -393,7 +418,9 @@ class Flows:
             return None
         return [{**grown, "repeat": scope.said(times)}], output
 
-    def in_repeat(self, scope: Scope, shape: Shape, depth: int, make: Make) -> Part | None:
+    def in_repeat(
+        self, scope: Scope, shape: Shape, depth: int, make: Make
+    ) -> Part | None:
         """What keeps the shape may stand there several times."""
         part = self.part(scope.inner(), shape, depth, make)
         if part is None or part[1] != shape:
@@ -405,7 +432,9 @@ class Flows:
         body: Entry = {"residual": {"body": part[0], "connect": False}}
         return [{**body, "repeat": scope.said(times, 2)}], shape
 
-    def in_when(self, scope: Scope, shape: Shape, depth: int, make: Make) -> Part | None:
+    def in_when(
+        self, scope: Scope, shape: Shape, depth: int, make: Make
+    ) -> Part | None:
         """What may be left out; where it changes the shape it stands there."""
         part = self.part(scope.inner(), shape, depth, make)
         if part is None:
@@ -417,7 +446,9 @@ class Flows:
         body: Entry = {"residual": {"body": part[0], "connect": False}}
         return [{**body, "when": scope.condition(there)}], part[1]
 
-    def in_residual(self, scope: Scope, shape: Shape, depth: int, make: Make) -> Part | None:
+    def in_residual(
+        self, scope: Scope, shape: Shape, depth: int, make: Make
+    ) -> Part | None:
         source = self.source
         body = self.flow(scope.inner(), shape, depth, make)
         if body is None:
@@ -438,7 +469,9 @@ class Flows:
             fields["connect"] = scope.condition(True)
         return [{"residual": fields}], output
 
-    def in_parallel(self, scope: Scope, shape: Shape, depth: int, make: Make) -> Part | None:
+    def in_parallel(
+        self, scope: Scope, shape: Shape, depth: int, make: Make
+    ) -> Part | None:
         source = self.source
         merge = source.choice(("concat", *MERGES))
         fields: Entry = {"merge": merge} if source.random() < 0.9 else {}
@@ -508,7 +541,9 @@ class Flows:
 
     # -- blocks ----------------------------------------------------------------------------
 
-    def in_block(self, scope: Scope, shape: Shape, depth: int, make: Make) -> Part | None:
+    def in_block(
+        self, scope: Scope, shape: Shape, depth: int, make: Make
+    ) -> Part | None:
         """A new block around the flow, called here."""
         source, arguments = self.source, dict[str, Any]()
         inside = Scope(self.names, arguments, shape.channels)

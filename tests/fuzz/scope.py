@@ -92,7 +92,9 @@ class Scope:
 
     def _named(self, value: Any) -> str:
         """A name with this value, a new argument or variable where none has it."""
-        same = [n for n, v in self._known().items() if v == value and type(v) is type(value)]
+        same = [
+            n for n, v in self._known().items() if v == value and type(v) is type(value)
+        ]
         if same and self.source.random() < 0.5:
             return self.source.choice(same)
         if self.arguments is not None and self.source.random() < 0.85:

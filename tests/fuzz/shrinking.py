@@ -53,7 +53,9 @@ def simpler(document: Any) -> Iterator[Any]:
     places = sorted(paths(document), key=len)
     for path in places:  # whole entries and fields
         if path not in (("cnnspec",), ("name",), ("layers",)):
-            yield changed(document, path[:-1], lambda part, key=path[-1]: drop(part, key))
+            yield changed(
+                document, path[:-1], lambda part, key=path[-1]: drop(part, key)
+            )
     for path in places:  # containers become what is in them
         part = at(document, path)
         if isinstance(part, dict) and path[-1] in ("residual", "parallel"):

@@ -11,6 +11,7 @@ import select
 import shutil
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +25,9 @@ from tests.parity.harness import (
     start,
 )
 
-SAMPLES = 19  # in a batch: the extent of few maps, which Keras' `ops.add` would take for it
+SAMPLES = (
+    19  # in a batch: the extent of few maps, which Keras' `ops.add` would take for it
+)
 PATIENCE = 900  # seconds for a batch, on a busy machine too
 
 
@@ -61,7 +64,10 @@ class Batch:
         found = dict(self.faults)
         for number, (checked, _) in self.specs.items():
             outcome = read(checked, self.folder / str(number))
-            for side, answer in (("pytorch", outcome.pytorch), ("keras", outcome.keras)):
+            for side, answer in (
+                ("pytorch", outcome.pytorch),
+                ("keras", outcome.keras),
+            ):
                 if "error" in answer:
                     found.setdefault(number, f"{side}: {answer['error']}")
             if number in found:
@@ -89,10 +95,8 @@ class Side:
 
     def send(self, batch: Batch) -> None:
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # `wait` starts it again
             print(batch.folder, file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # `wait` starts it again
 
     def wait(self, batch: Batch) -> None:
         """Until the batch is done; what a process died at has its error written."""
@@ -153,4 +157,3 @@ class Sides:
         self.keras.send(batch)
         self.keras.wait(batch)
         return batch.findings()
-

@@ -65,6 +65,7 @@ class State:
             lines.append(f"least {title}: {shown}")
         lines.append(f"findings: {len(self.findings)}")
         lines += [
-            f"  {f['number']}: {f['what'].splitlines()[-1][:160]}" for f in self.findings
+            f"  {f['number']}: {f['what'].splitlines()[-1][:160]}"
+            for f in self.findings
         ]
         return "\n".join(lines)

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from cnnspec.arrays import Connections, Constant
-from cnnspec.extents import REST, Axes, Sides, Size
+from cnnspec.extents import REST, Axes, Size
 from cnnspec.fields import (
     EDGES,
     Counts,
@@ -177,7 +177,9 @@ def _together(
 ) -> None:
     """Values that only some others go with."""
     if cls.op == "upsample":
-        way = wanted if wanted in ("scale", "size") else source.choice(("scale", "size"))
+        way = (
+            wanted if wanted in ("scale", "size") else source.choice(("scale", "size"))
+        )
         other = {"scale": "size", "size": "scale"}[way]
         given.pop(other, None)
         if way not in given:
@@ -240,7 +242,9 @@ def draw_init(source: random.Random) -> Any:
     name = source.choice([n for n in INITIALIZERS if n not in ("values", "bilinear")])
     fields = INITIALIZERS[name].fields
     given = {n: source.choice(f.samples()) for n, f in fields.items()}
-    some = {n: v for n, v in given.items() if fields[n].required or source.random() < 0.5}
+    some = {
+        n: v for n, v in given.items() if fields[n].required or source.random() < 0.5
+    }
     return {name: some} if some else name
 
 
@@ -290,5 +294,3 @@ def input_of(shape: Shape) -> dict[str, int]:
     if shape.layout == SEQUENCE:
         return {"length": shape.sizes[0], "features": shape.sizes[1]}
     return {"length": shape.sizes[0], "vocabulary": shape.vocabulary or 1}
-
-
