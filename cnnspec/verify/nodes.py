@@ -22,6 +22,7 @@ class Watched(NamedTuple):
         name: what it is called there.
         turn: how many calls of that name in that module come before.
         module: path of the module that it may be itself, such as a round of a repeat.
+        call: how many calls of that module come before.
         sizes: of its output, without the batch.
         left: whether the model leaves it to the loss: its value is what enters it.
     """
@@ -32,6 +33,7 @@ class Watched(NamedTuple):
     name: str
     turn: int
     module: str
+    call: int
     port: int
     layout: str
     sizes: tuple[int, ...]
@@ -43,6 +45,7 @@ def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
     """All outputs of all layers, in the order of the graph."""
     first = _first_made(graph)
     turns: Counter[tuple[str, str]] = Counter()
+    calls: Counter[str] = Counter()
     found = []
     for node in graph.layers:
         assert node.entry is not None and node.layer is not None
@@ -50,6 +53,10 @@ def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
         name = node.entry.name + (".split" if _is_splitter(graph, node) else "")
         turn = turns[scope, name]
         turns[scope, name] += 1
+        own = node.path.removeprefix(node.scope.path)
+        module = dotted(f"{scope}.{own}" if scope else own)
+        call = calls[module]
+        calls[module] += 1
         left = node.entry in plain and node.layer.op in ("softmax", "sigmoid")
         for port, shape in enumerate(node.outputs):
             assert shape is not None
@@ -61,7 +68,8 @@ def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
                     scope,
                     name,
                     turn,
-                    dotted(node.path),
+                    module,
+                    call,
                     port,
                     shape.layout,
                     shape.sizes,

@@ -71,7 +71,9 @@ def prepare(checked: Checked, folder: Path, settings: Settings) -> dict[str, Any
     outputs = {} if reason else outputs_of(graph, data, train)
     goals = {name: output.goal for name, output in outputs.items()}
     targets = _write_batch(folder, graph, goals, data, settings, rng)
-    _write_inputs(folder, graph, settings, rng)
+    inputs = prepare_inputs(graph, settings.samples, settings.seed)
+    save_file(inputs, folder / "inputs.safetensors")
+    _write_projections(folder, graph, settings.samples, rng)
     facts = {
         "class": camel(spec.name),
         "function": spec.name,
@@ -136,24 +138,28 @@ def _constants(graph: Graph) -> dict[str, list[str]]:
     return {"pytorch_constants": names, "keras_constants": paths}
 
 
-def _write_inputs(
-    folder: Path, graph: Graph, settings: Settings, rng: np.random.Generator
-) -> None:
-    """Normal numbers, or any ids; and factors for outputs without a loss."""
+def prepare_inputs(graph: Graph, samples: int, seed: int) -> dict[str, Array]:
+    """A batch of each input: normal numbers (N, C, H, W) float32, or any ids."""
+    rng = np.random.Generator(np.random.PCG64(seed))
     inputs: dict[str, Array] = {}
-    factors: dict[str, Array] = {}
     for name in graph.inputs:
         shape = _shape(graph, name)
-        size = (settings.samples, *shape.sizes)
+        size = (samples, *shape.sizes)
         if shape.vocabulary:
             inputs[name] = rng.integers(0, shape.vocabulary, size)
         else:
             inputs[name] = rng.standard_normal(size, np.float32)
+    return inputs
+
+
+def _write_projections(
+    folder: Path, graph: Graph, samples: int, rng: np.random.Generator
+) -> None:
+    """Factors of outputs, by which they have gradients where there is no loss."""
+    factors: dict[str, Array] = {}
     for name in graph.outputs:
-        size = (settings.samples, *_shape(graph, name).sizes)
         called = name if len(graph.outputs) > 1 else "output"
-        factors[called] = rng.standard_normal(size)
-    save_file(inputs, folder / "inputs.safetensors")
+        factors[called] = rng.standard_normal((samples, *_shape(graph, name).sizes))
     save_file(factors, folder / "projections.safetensors")
 
 

@@ -169,10 +169,12 @@ def tell(
         all_outputs(model, pass_, inputs)
     found = {}
     for index, node in enumerate(exchange.nodes):
-        values = told.get((node.scope, node.name)) or made.get(node.module, [])
-        if node.left or node.turn >= len(values):
+        values, turn = told.get((node.scope, node.name), []), node.turn
+        if not values:
+            values, turn = made.get(node.module, []), node.call
+        if node.left or turn >= len(values):
             continue
-        value = values[node.turn]
+        value = values[turn]
         value = value[node.port] if isinstance(value, tuple | list) else value
         found[str(index)] = np.ascontiguousarray(value.numpy())
     save_file(found, exchange.folder / f"reference-{pass_}.safetensors")
