@@ -107,9 +107,7 @@ class KerasWalk(Walk):
             if given is not None:
                 code = self.in_forward(self.definition.bound(given))
                 arguments.append(
-                    code
-                    if argument.default is None
-                    else Keyword(argument.name, code)
+                    code if argument.default is None else Keyword(argument.name, code)
                 )
         for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_forward(value)))

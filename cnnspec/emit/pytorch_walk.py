@@ -144,9 +144,7 @@ class TorchWalk(Walk):
             if given is not None:
                 code = self.in_constructor(self.definition.bound(given))
                 arguments.append(
-                    code
-                    if argument.default is None
-                    else Keyword(argument.name, code)
+                    code if argument.default is None else Keyword(argument.name, code)
                 )
         for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_constructor(value)))

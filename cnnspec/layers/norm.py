@@ -273,7 +273,7 @@ class LocalResponseNorm(Layer):
                 alpha=_times(site.field("alpha"), size),
                 beta=site.field("beta"),
                 k=site.field("k"),
-            )
+            ),
         ]
 
     def keras(self, site: Site) -> list[Step]:
