@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnspec.emit.call import Argument, Binary, Call, Code, Keyword
-from cnnspec.emit.flow import Loop
+from cnnspec.emit.flow import Condition, Loop
 from cnnspec.emit.model import Source, initialised_entries
 from cnnspec.emit.quote import factor, literal
 from cnnspec.emit.statements import INDENT, Assign, For, If, Statement, write
+from cnnspec.expressions import Name
 from cnnspec.initializers import Values
 from cnnspec.layers.constants import torch_tensor
 from cnnspec.layers.layer import Layer, Weight
@@ -17,7 +19,7 @@ from cnnspec.spec import Operation
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cnnspec.emit.pytorch_walk import TorchWalk
+    from cnnspec.emit.pytorch_walk import Registration, TorchWalk
     from cnnspec.graph import Node
     from cnnspec.spec import Entry
 
@@ -230,8 +232,19 @@ def _draw(walk: TorchWalk, entry: Entry) -> list[Statement]:
             f"if isinstance(layer, {kinds or '(' + ', '.join(KERNELS) + ')'}):",
         )
         headers = (*found, *headers)
+    if _may_lack(walk, made[0]):
+        headers = (f'if hasattr(module, "{entry.name}"):', *headers)
     usual: Statement = Assign("", _drawn(walk, entry, tensor))
     return _nested(headers, cls.torch_draws(module, entry.init) or [usual])
+
+
+def _may_lack(walk: TorchWalk, made: Registration) -> bool:
+    """Whether a block has the module under a condition only."""
+    outside = takewhile(lambda context: not isinstance(context, Loop), made.around)
+    training = Condition(
+        Name(walk.train_condition)
+    )  # such a head's modules always exist
+    return any(context != training for context in outside)
 
 
 def _drawn(walk: TorchWalk, entry: Entry, tensor: str) -> Code:
