@@ -36,6 +36,7 @@ class Batch:
 
     Args:
         with_outputs: the numbers of those that are run, not only built.
+        double: whether they are run in float64.
     """
 
     def __init__(
@@ -43,13 +44,15 @@ class Batch:
         specs: dict[int, tuple[Checked, dict[str, str]]],
         with_outputs: set[int],
         room: Path,
+        double: bool = False,
     ) -> None:
+        self.double = double
         self.specs, self.with_outputs = specs, with_outputs
         self.faults: dict[int, str] = {}
         self.folder = Path(tempfile.mkdtemp(dir=room))
         for number, (checked, models) in specs.items():
             place, sized = self.folder / str(number), number not in with_outputs
-            prepare(str(number), checked, place, sized, SAMPLES, models)
+            prepare(str(number), checked, place, sized, SAMPLES, models, double)
 
     def hand_over(self) -> None:
         """Between the two sides: PyTorch's weights as Keras takes them."""
@@ -79,7 +82,7 @@ class Batch:
                 continue
             try:
                 if number in self.with_outputs:
-                    assert_same_outputs(outcome)
+                    assert_same_outputs(outcome, self.double)
             except AssertionError as fault:
                 found[number] = f"outputs: {fault}"
         shutil.rmtree(self.folder)
@@ -148,9 +151,10 @@ class Sides:
         self,
         specs: dict[int, tuple[Checked, dict[str, str]]],
         with_outputs: set[int],
+        double: bool = False,
     ) -> dict[int, str]:
         """What differs, by number, of one batch while nothing else runs."""
-        batch = Batch(specs, with_outputs, self.room)
+        batch = Batch(specs, with_outputs, self.room, double)
         self.pytorch.send(batch)
         self.pytorch.wait(batch)
         batch.hand_over()

@@ -17,6 +17,7 @@ class State:
     Attributes:
         done: specs; the next one's number.
         outputs: specs whose outputs were compared, too.
+        cancelled: of them, those whose float32 was too coarse, and whose float64 agreed.
         uses: of each operation and each field off its default, in all specs.
         compared: the same, in those whose outputs were compared.
         draws: accepted ones, and refused ones by the reason.
@@ -24,12 +25,11 @@ class State:
 
     def __init__(self, path: Path, seed: int, share: float) -> None:
         self.path, self.seed, self.share = path, seed, share
-        self.done = self.outputs = self.broken = self.seconds = 0
+        self.done = self.outputs = self.broken = self.cancelled = self.seconds = 0
         self.uses: Counter[str] = Counter()
         self.compared: Counter[str] = Counter()
         self.draws: Counter[str] = Counter()
         self.findings: list[dict[str, Any]] = []
-        self.history: list[str] = []
         if path.exists():
             self._load(json.loads(path.read_text()))
 
@@ -55,7 +55,8 @@ class State:
         names = {op if f is None else f"{op}.{f}" for op, f in AIMS}
         lines = [
             f"seed {self.seed}: {self.done} specs held equal in shapes and counts, "
-            f"{self.outputs} of them in outputs; {self.broken} broken ones checked",
+            f"{self.outputs} of them in outputs ({self.cancelled} in float64 alone); "
+            f"{self.broken} broken ones checked",
             f"draws: {dict(self.draws.most_common())}",
             f"{self.done / max(self.seconds, 1):.1f} specs a second",
         ]

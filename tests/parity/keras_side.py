@@ -86,6 +86,7 @@ def running(model):
 
 def run(folder):
     facts = json.loads((folder / "facts.json").read_text())
+    keras.backend.set_floatx("float64" if facts["double"] else "float32")
     module = load(folder / "keras" / "model.py")
     build = getattr(module, facts["function"])
     # In a stateless scope variables have shapes, and no numbers.

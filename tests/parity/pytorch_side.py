@@ -109,6 +109,12 @@ def save_values(build, facts, folder):
     with torch.no_grad():
         draw_weights(model)
         drawn = draw_inputs(facts, rng)
+        if facts["double"]:
+            model.double()
+            drawn = {
+                name: value.astype(np.float64) if value.dtype.kind == "f" else value
+                for name, value in drawn.items()
+            }
         tensors = [torch.from_numpy(value) for value in drawn.values()]
         state = {k: v.clone() for k, v in model.state_dict().items()}
         found = named(model(*tensors))
