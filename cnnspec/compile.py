@@ -12,6 +12,7 @@ from cnnspec.lint import lint
 from cnnspec.readers import check_readers
 from cnnspec.resolve import resolve
 from cnnspec.source import SourceFile, read_source
+from cnnspec.unreached import check_unreached
 from cnnspec.variables import name_overrides
 from cnnspec.yamltree import Mapping, parse
 
@@ -89,6 +90,7 @@ def _check_tree(
 ) -> tuple[Spec, Graph, list[Fault]]:
     spec = resolve(root, overrides, bag)
     graph, faults = expand(spec, file, bag)
+    check_unreached(spec, graph, file, bag)
     training = None
     if spec.data is not None or spec.train is not None:
         from cnnspec.training import read_training

@@ -14,6 +14,7 @@ from cnnspec.compile import Checked, check_source
 from cnnspec.emit.build import TARGETS, model_text
 from cnnspec.emit.program import program_files
 from cnnspec.emit.site import Inexpressible
+from cnnspec.fields import LARGEST
 from cnnspec.language_schema import document_schema
 from cnnspec.report import spec_json
 from cnnspec.source import SourceFile
@@ -99,14 +100,20 @@ def unread(value: Any) -> bool:
 
 
 def is_beyond_schema(value: Any) -> bool:
-    """Whether it holds an expression, or a float such as 4.0: to JSON Schema an integer."""
+    """Whether it holds what JSON Schema can't tell.
+
+    That is an expression, a float such as 4.0, which to it is an integer, or an integer beyond
+    the largest, which to it is a number.
+    """
     if isinstance(value, dict):
         return any(is_beyond_schema(inner) for inner in value.values())
     if isinstance(value, list):
         return any(map(is_beyond_schema, value))
-    return (isinstance(value, str) and "$" in value) or (
-        isinstance(value, float) and value.is_integer()
-    )
+    if isinstance(value, str):
+        return "$" in value
+    if isinstance(value, float):
+        return value.is_integer()
+    return type(value) is int and abs(value) > LARGEST
 
 
 def failure(text: str) -> str | None:

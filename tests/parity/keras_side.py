@@ -86,7 +86,9 @@ def running(model):
 
 def run(folder):
     facts = json.loads((folder / "facts.json").read_text())
-    keras.backend.set_floatx("float64" if facts["double"] else "float32")
+    numbers = "float64" if facts["double"] else "float32"
+    keras.config.set_floatx(numbers)
+    keras.config.set_dtype_policy(numbers)
     module = load(folder / "keras" / "model.py")
     build = getattr(module, facts["function"])
     # In a stateless scope variables have shapes, and no numbers.
