@@ -137,8 +137,8 @@ def import_(
     if map_output is not None and map_output.exists():
         fail(f"{map_output} exists already: give another name, or move it", 2)
     checked = check_file(file, overrides)
-    report(checked)
-    if checked.has_errors:
+    if checked.has_errors:  # what the check only warns of is no concern here
+        report(checked)
         sys.exit(1)
     if output is not None:
         refuse_inputs(output, source, file, *([names] if names else []))
@@ -220,11 +220,13 @@ def _misfit(source: Path, checked: Checked, lines: list[str]) -> NoReturn:
 
 
 def _write_map(path: Path, stored: Stored, rows: list[Row], checked: Checked) -> None:
+    from cnnspec.weights.files import whole
     from cnnspec.weights.importing.table import map_text
 
+    text = map_text(stored, rows, checked.source.name)
     try:
-        with open(path, "x", encoding="utf-8", newline="\n") as file:
-            file.write(map_text(stored, rows, checked.source.name))
+        with whole(path) as file:
+            file.write(text.encode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         fail(f"{path}: {reason.lower()}", 2)

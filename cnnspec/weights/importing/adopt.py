@@ -58,10 +58,13 @@ def pair_layers(stored: Stored, ours: list[Own], given: Given) -> list[Row]:
     ]
     rest = [layer.without(given.tensors) for layer in ours]
     known = _given_pairs(stored.groups, ours, given)
-    rows = [
-        (j, Row(stored.groups[i], ours[j].name, tensors, GIVEN))
-        for (i, j), tensors in known.items()
-    ]
+    rows = []
+    for (i, j), tensors in known.items():
+        group = stored.groups[i]
+        part = {name: group.tensors[name] for name in tensors.values()}
+        rows.append(
+            (j, Row(group._replace(tensors=part), ours[j].name, tensors, GIVEN))
+        )
     found = match(
         _their_places(groups, stored),
         [_own_place(layer, stored.framework) for layer in rest],
@@ -73,9 +76,9 @@ def pair_layers(stored: Stored, ours: list[Own], given: Given) -> list[Row]:
         ),
     )
     for i, j, basis in found:
-        tensors = rest[j].take(groups[i].tensors, stored.framework)
-        assert tensors is not None
-        rows.append((j, Row(groups[i], rest[j].name, tensors, basis)))
+        taken = rest[j].take(groups[i].tensors, stored.framework)
+        assert taken is not None
+        rows.append((j, Row(groups[i], rest[j].name, taken, basis)))
     return [row for _, row in sorted(rows, key=lambda found: found[0])]
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cnnspec.diagnostics import Bag, Label
+from cnnspec.diagnostics import Bag, Diagnostic, Label
 from cnnspec.source import SourceFile, Span
 from cnnspec.suggest import did_you_mean
 from cnnspec.weights.importing.own import Own, layer_text, shape_text
 from cnnspec.weights.importing.stored import Stored
 from cnnspec.yamltree import Scalar, parse
+
+LINE = "a line is `THEIRS: OURS`, or `THEIRS: ~` to leave a layer out"
 
 
 class Given(NamedTuple):
@@ -36,7 +38,10 @@ NOTHING = Given({}, frozenset())
 
 def read_map(source: SourceFile, stored: Stored, ours: list[Own], bag: Bag) -> Given:
     """Mistakes go to the bag: CS601 to CS604, and those of YAML."""
+    if not any(line.partition("#")[0].strip() for line in source.lines):
+        return NOTHING
     root = parse(source, bag)
+    bag.replace([_of_a_map(found) for found in bag.sorted()])
     reading = _Reading(stored, ours, bag)
     for key, node in root.items if root is not None else ():
         if isinstance(node, Scalar):
@@ -46,9 +51,17 @@ def read_map(source: SourceFile, stored: Stored, ours: list[Own], bag: Bag) -> G
                 "CS604",
                 f"a name of the spec belongs here, not {node.kind}",
                 node.span,
-                help="a line is `THEIRS: OURS`, or `THEIRS: ~` to leave a layer out",
+                help=LINE,
             )
     return Given(reading.tensors, frozenset(reading.left_out))
+
+
+def _of_a_map(found: Diagnostic) -> Diagnostic:
+    """What YAML's reader says of a spec."""
+    if found.code != "CS022":
+        return found
+    message = found.message.replace("a spec is", "a map of names is")
+    return found._replace(code="CS604", message=message, help=LINE)
 
 
 class _Reading:
@@ -63,9 +76,7 @@ class _Reading:
         }
         self._own = {layer.name: layer for layer in ours}
         self._holders = {name: layer for layer in ours for name in layer.tensors}
-        self._used: dict[
-            str, Span
-        ] = {}  # names of tensors, theirs by key and ours by value
+        self._used: dict[str, Span] = {}  # where a tensor of either side was given
 
     def entry(self, key: Scalar, value: Scalar) -> None:
         if value.value is None:
@@ -85,9 +96,9 @@ class _Reading:
                 f"{self._their_text(key.text)} against {self._our_text(name)}",
             )
             return
-        for mine, other in pairs.items():
-            if self._is_new(f"ours {mine}", value) and self._is_new(other, key):
-                self.tensors[mine] = other
+        own = [f"ours {mine}" for mine in pairs]
+        if self._is_new(own, value) and self._is_new(list(pairs.values()), key):
+            self.tensors.update(pairs)
 
     def _leave_out(self, key: Scalar) -> None:
         """A layer, or all whose names begin so."""
@@ -101,7 +112,8 @@ class _Reading:
         ]
         if not found:
             self._known(key, (*self._groups, *self._owners), name, "file")
-        self.left_out.update([each for each in found if self._is_new(each, key)])
+        elif self._is_new(found, key):
+            self.left_out.update(found)
 
     def _known(self, at: Scalar, names: tuple[str, ...], name: str, side: str) -> bool:
         if name in names:
@@ -115,14 +127,14 @@ class _Reading:
         )
         return False
 
-    def _is_new(self, tensor: str, at: Scalar) -> bool:
-        first = self._used.setdefault(tensor, at.span)
+    def _is_new(self, tensors: list[str], at: Scalar) -> bool:
+        """Whether none of them was given before; from now on they are."""
+        first = min([self._used.setdefault(each, at.span) for each in tensors])
         if first == at.span:
             return True
-        name = tensor.removeprefix("ours ")
         self._bag.add(
             "CS602",
-            f"`{name}` is given twice",
+            f"`{at.text}` is given twice",
             at.span,
             related=(Label(first, "first here"),),
         )
