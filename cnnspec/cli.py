@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "shapes, parameters, costs and mistakes of specs",
     "build": "write the PyTorch or Keras program of a spec",
     "train": "build, then run the program's training",
+    "verify": "prove that both programs are the same network",
     "weights": "convert weights between PyTorch and Keras",
     "graph": "draw the network: SVG, Mermaid or DOT",
     "explain": "the page of a diagnostic code or an operation",

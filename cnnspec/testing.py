@@ -121,7 +121,8 @@ def both_models(spec: str) -> Models:
         tensors |= {holder.key(weight.name): weight for weight in weights}
         if holder.node.serves:
             _check_learned(holder, models.keras, weights)
-    _check_tensors(models.pytorch, tensors)
+    counters = {holder.key(name) for holder in held for name in holder.counters}
+    _check_tensors(models.pytorch, tensors, counters)
     return models
 
 
@@ -143,10 +144,10 @@ def _check_learned(holder: Holder, model: Any, weights: tuple[Weight, ...]) -> N
     assert held == count, said
 
 
-def _check_tensors(model: Any, wanted: dict[str, Weight]) -> None:
+def _check_tensors(model: Any, wanted: dict[str, Weight], counters: set[str]) -> None:
     """A PyTorch model's against those of `weights`."""
     state, parameters = model.state_dict(), dict(model.named_parameters())
-    found = {key: tuple(value.shape) for key, value in state.items() if value.dim()}
+    found = {k: tuple(v.shape) for k, v in state.items() if k not in counters}
     shapes = {key: weight.shape for key, weight in wanted.items()}
     assert found == shapes, f"PyTorch has {found}, `weights` {shapes}"
     for key, weight in wanted.items():

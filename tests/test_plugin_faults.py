@@ -91,6 +91,46 @@ def test_parts_that_are_no_tuple_are_no_bug_of_cnnspec(tmp_path: Path) -> None:
     assert done.stderr.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("3", "no tuple of Variable"),
+        ("(Variable('a', (), (), ()),)", "a Variable without a path or without Rows"),
+        ("()", "not each row of `a` once"),
+        ("(variable('a', a), variable('b', a))", "not each row of `a` once"),
+        ("(variable('a', Rows(a, 1, 3)),)", "not each row of `a` once"),
+        ("(variable('a', a, axes=(1, 0)),)", "a `a` whose axes are no order of its"),
+        (
+            "(variable('a', a, shape=(2,)),)",
+            "a `a` whose shape does not hold 3 numbers",
+        ),
+        (
+            "(variable('a', Weight('b', (3,))),)",
+            "a `a` of a tensor that `weights` does",
+        ),
+    ],
+)
+def test_a_rule_of_weights_that_can_t_be_read_back_is_no_bug_of_cnnspec(
+    given: str, said: str, tmp_path: Path
+) -> None:
+    plugin = (
+        with_method("weights", "(Weight('a', (3,)),)")
+        + "\n    def keras_variables(self, inputs, line):\n"
+        + "        (a,) = self.weights(inputs)\n"
+        + f"        return {given}\n"
+    )
+    imported = "from cnnspec.layers.variables import Rows, Variable, variable\n"
+    (tmp_path / "odd.py").write_text(imported + plugin)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "in.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    arguments = ("in.safetensors", "--spec", "spec.yaml", "--plugin", "odd.py")
+    to = ("--to", "keras", "-o", "out.safetensors")
+    done = cnnspec(tmp_path, "weights", "convert", *arguments, *to)
+    assert done.returncode == 1
+    whole = f"error[CS124]: `keras_variables` of the plugin's `odd_one` gives {said}"
+    assert done.stderr.startswith(whole)
+
+
 @pytest.mark.parametrize("given", ["None", "0", "2.0"])
 def test_a_number_of_outputs_that_is_none_is_no_bug_of_cnnspec(
     given: str, tmp_path: Path

@@ -89,6 +89,14 @@ CASES = {
         [*TABLE, *TURNED, rule(", axes=(1, 0)")],
         0.0,
     ),
+    "a single number": (
+        [
+            ("PLUGIN", "inputs[0].sizes),)", "()),)"),
+            ("TORCH", "torch.zeros(length, features)", "torch.zeros(())"),
+            ("KERAS", "shape[1:]", "()"),
+        ],
+        0.0,
+    ),
     "Keras gives another shape": (
         [("KERAS", "x + self.numbers", "(x + self.numbers)[:, :-1]")],
         "output: Keras gives (4, 3), the check (5, 3)",

@@ -64,8 +64,8 @@ def convert(
     need("numpy")
     form = output_form(output, target)
     checked = check_file(file, overrides)
-    report(checked)
-    if checked.has_errors:
+    if checked.has_errors:  # what the check only warns of is no concern here
+        report(checked)
         sys.exit(1)
     refuse_inputs(output, source, file)
     from cnnspec.weights.convert import Unfit, converted
@@ -284,7 +284,7 @@ def output_form(path: Path, target: str) -> str:
     for suffix, form in SUFFIXES[target].items():
         if path.name.endswith(suffix) and path.name != suffix:
             return form
-    names = " or ".join(f"NAME{suffix}" for suffix in SUFFIXES[target])
+    names = ", ".join(f"NAME{suffix}" for suffix in SUFFIXES[target])
     raise click.UsageError(
         f"{path}: weights for {NAMES[target]} are written as {names}"
     )
@@ -296,7 +296,7 @@ def need(*packages: str) -> None:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         fail(
-            f"{', '.join(missing)} {verb} not installed here, and such a file needs it: "
+            f"{', '.join(missing)} {verb} not installed here, which such a file needs: "
             f"python -m pip install {' '.join(missing)}",
             2,
         )

@@ -25,11 +25,14 @@ def model_text(
     checked: Checked, target: str, losses: str | dict[str, str] | None
 ) -> str:
     """The text of model.py; raises Inexpressible."""
+    source = model_source(checked, losses)
     if target == "pytorch":
-        from cnnspec.emit.pytorch import write_model
-    else:
-        from cnnspec.emit.keras import write_model
-    return write_model(model_source(checked, losses))
+        from cnnspec.emit import pytorch
+
+        return pytorch.write_model(source)
+    from cnnspec.emit import keras
+
+    return keras.write_model(source)
 
 
 def watched_model_text(checked: Checked, losses: str | dict[str, str] | None) -> str:

@@ -104,12 +104,17 @@ def take(path: str, every: list[dict[str, Place]]) -> dict[str, Any]:
                 place = places.get(name)
                 if place and place.shape == data.shape:
                     arrays[place.path] = array_of(name, data)
-                elif place or "seed_generator" not in name:
+                elif place or _is_weight(name):
                     shapes[place.path if place else name] = data.shape
     except (OSError, RuntimeError, KeyError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
         raise Unreadable(f"it is damaged ({lines[0][:120]})") from error
     return {"arrays": arrays, "shapes": shapes}
+
+
+def _is_weight(name: str) -> bool:
+    """Neither a number of the optimizer, which a trained model saves too, nor a seed."""
+    return name.startswith("layers/") and "seed_generator" not in name
 
 
 def array_of(name: str, data: Any) -> Array:

@@ -92,7 +92,7 @@ def _tensors(header: dict[str, Any], data: Array) -> dict[str, Array]:
         found[name] = data[begin:end].view(dtype_of(kind)).reshape(shape)
         ends = end
     if ends != len(data):
-        raise Unreadable(f"its last {len(data) - ends:,} bytes belong to no tensor")
+        raise Unreadable("it goes on behind its last tensor")
     return found
 
 

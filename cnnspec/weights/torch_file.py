@@ -44,8 +44,7 @@ def _why(error: Exception) -> str:
             "it holds more than tensors and plain data, which is not run: save "
             "`model.state_dict()`"
         )
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"it is no file of torch.save, or is damaged ({lines[0][:120]})"
+    return "it is no file of torch.save, or is damaged"
 
 
 def _state(found: Any) -> dict[str, Any]:

@@ -1,0 +1,300 @@
+"""Runs the Keras program of a folder: `python -m cnnspec.verify.keras_side FOLDER`.
+
+It looks for what each layer of the reference makes in a run of the program, and trains the
+program a few steps. It waits for a line on standard input before it reads what PyTorch's side
+has written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.ops.operation import Operation
+from safetensors.numpy import load_file, save_file
+
+from cnnspec.verify.exchange import (
+    ONE_STEP,
+    STEPS,
+    Exchange,
+    first_line,
+    look,
+    main,
+    rates_of,
+    unlike,
+)
+from cnnspec.verify.kernels import compose_in_float64, composed
+from cnnspec.verify.loading import load_program
+from cnnspec.verify.matching import Array, Run
+from cnnspec.verify.nodes import Watched
+
+# TensorFlow's words where it has no kernel for a type on the CPU.
+NO_KERNEL = ("is not in the list of allowed values", "Could not find device for node")
+
+
+def run(exchange: Exchange) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(exchange.facts["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    compose_in_float64()
+    sys.stdin.readline()
+    weights = load_file(exchange.folder / "weights-keras.safetensors")
+    for pass_ in ("serving", "training"):
+        search(exchange, pass_, weights)
+    exchange.save("composed", sorted(composed))
+    print("layers", flush=True)
+    stage = sys.stdin.readline().strip()
+    if stage == STEPS and not exchange.facts["trained"]:
+        differentiate(exchange, weights)
+    elif stage in (STEPS, ONE_STEP):
+        train(exchange, weights, float64=stage == STEPS)
+    print("steps", flush=True)
+
+
+def use(float64: bool) -> None:
+    keras.utils.clear_session()
+    kind = "float64" if float64 else "float32"
+    keras.config.set_floatx(kind)
+    keras.config.set_dtype_policy(kind)
+
+
+def build(
+    exchange: Exchange,
+    weights: dict[str, Array],
+    float64: bool = False,
+    serving: bool = False,
+) -> keras.Model:
+    """The model of the program; in float64 with all constants rounded."""
+    use(float64)
+    (module,) = load_program(exchange.folder / "keras", ("model",), float64)
+    return make(module, exchange, weights, serving)
+
+
+def make(
+    module: ModuleType,
+    exchange: Exchange,
+    weights: dict[str, Array],
+    serving: bool = False,
+) -> keras.Model:
+    function = getattr(module, exchange.facts["function"])
+    heads = exchange.facts["heads"] and not serving
+    model = function(training=True) if heads else function()
+    assign(model, weights, exchange)
+    for layer in model._flatten_layers():
+        for name in ("rate", "dropout", "recurrent_dropout"):
+            if hasattr(layer, name):
+                setattr(layer, name, 0.0)
+    return model
+
+
+def assign(model: keras.Model, weights: dict[str, Array], exchange: Exchange) -> None:
+    """Gives the variables their weights; the program's constants stay as they are."""
+    own = {v.path: tuple(v.shape) for v in model.weights if "seed" not in v.path}
+    given = {path: value.shape for path, value in weights.items()}
+    exchange.save("keras-unlike", unlike(own, given))
+    for variable in model.weights:
+        path = variable.path
+        if path not in exchange.facts["keras_constants"] and own.get(path) == given.get(
+            path
+        ):
+            variable.assign(weights[path])
+
+
+def inputs_of(exchange: Exchange, pass_: str) -> list[Any]:
+    """Channels last, float64 in training."""
+    found = []
+    for name, value in exchange.inputs().items():
+        value = channels_last(value) if exchange.facts["maps"][name] else value
+        if pass_ == "training" and value.dtype == np.float32:
+            value = value.astype(np.float64)
+        found.append(value)
+    return found
+
+
+def channels_last(value: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(value, 1, -1))
+
+
+def there(node: Watched, array: Array) -> Array:
+    return np.moveaxis(array, 1, -1) if node.layout == "maps" else array
+
+
+def here(node: Watched, array: Array) -> Array:
+    return np.moveaxis(array, -1, 1) if node.layout == "maps" else array
+
+
+def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
+    """Looks for each layer's value in a run of the program, and writes its outputs."""
+    inputs = inputs_of(exchange, pass_)
+    count = len(inputs[0])
+    sizes = {
+        there(node, np.empty((count, *node.sizes), np.bool_)).shape
+        for node in exchange.nodes
+    }
+    found, fault = Run(), ""
+    try:
+        with recording(found, sizes):
+            model = build(exchange, weights, pass_ == "training")
+            call(model, inputs, pass_)
+    except Exception as error:
+        fault = first_line(error)
+        if pass_ == "training" and any(words in str(error) for words in NO_KERNEL):
+            exchange.save("no-float64", kernel_in(str(error)))
+            return
+    look(exchange, "keras", pass_, found, there, here, fault)
+    if pass_ == "training" or fault:
+        return
+    known = {variable.path: variable.numpy() for variable in model.weights}
+    serving = build(exchange, known, serving=True) if exchange.facts["heads"] else model
+    outputs = by_name(call(serving, inputs, pass_))
+    maps = exchange.facts["maps"]
+    arrays = {
+        name: np.ascontiguousarray(np.moveaxis(value, -1, 1) if maps[name] else value)
+        for name, value in ((n, np.asarray(v)) for n, v in outputs.items())
+    }
+    save_file(arrays, exchange.folder / "keras-outputs.safetensors")
+
+
+def kernel_in(message: str) -> str:
+    """The name of TensorFlow's operation that a message is about."""
+    found = re.search(r"\[Op:(\w+)\]|Op<name=(\w+)|node (\w+)", message)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def call(model: keras.Model, inputs: list[Any], pass_: str) -> Any:
+    given = inputs[0] if len(inputs) == 1 else inputs
+    return model(given, training=pass_ == "training")
+
+
+def by_name(outputs: Any) -> dict[str, Any]:
+    return outputs if isinstance(outputs, dict) else {"output": outputs}
+
+
+class recording:
+    """Within it, what Keras' layers and operations make is kept, where its shape is asked for."""
+
+    def __init__(self, run: Run, shapes: set[tuple[int, ...]]) -> None:
+        self.run, self.shapes = run, shapes
+
+    def __enter__(self) -> None:
+        self.calls = {cls: cls.__call__ for cls in (Operation, keras.Layer)}
+        for cls, original in self.calls.items():
+            cls.__call__ = self.kept(original)
+
+    def __exit__(self, *error: object) -> None:
+        for cls, original in self.calls.items():
+            cls.__call__ = original
+
+    def kept(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(operation: Any, *args: Any, **options: Any) -> Any:
+            result = original(operation, *args, **options)
+            values = list(tensors_in(result))
+            for value in values:
+                name = operation.name if len(values) == 1 else ""
+                if isinstance(value, keras.KerasTensor):
+                    self.run.promise(tuple(value.shape), name)
+                elif tuple(value.shape) in self.shapes or name:
+                    self.run.add(np.asarray(value), name)
+            return result
+
+        return recorded
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+    elif isinstance(value, tf.Tensor | keras.KerasTensor):
+        yield value
+
+
+def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
+    """Trains the program by its own step; writes losses, first gradients and last weights.
+
+    Args:
+        float64: else it is one step, in float32.
+    """
+    use(float64)
+    names = ("data", "model", "train")
+    _, module, program = load_program(exchange.folder / "keras", names, float64)
+    model = make(module, exchange, weights)
+    tf.config.run_functions_eagerly(True)
+    count = exchange.facts["steps"] if float64 else 1
+    optimizer = program.make_optimizer(model)
+    rates = rates_of(program, count)
+    steps, _ = program.make_steps(model, optimizer, *rates)
+    losses: list[float] = []
+    gradient = tf.GradientTape.gradient
+
+    def watched(tape: Any, loss: Any, sources: Any) -> Any:
+        found = gradient(tape, loss, sources)
+        if not losses:
+            save_gradients(exchange, sources, found)
+        losses.append(float(loss))
+        return found
+
+    def on_tensors(*arrays: Any) -> tf.Tensor:
+        return steps(*tf.nest.map_structure(tf.constant, arrays))
+
+    program.to_input = lambda x: x
+    program.batches = lambda data, groups: batches(exchange, float64)
+    tf.GradientTape.gradient = watched
+    samples = exchange.facts["samples"]
+    order = np.arange(samples * count)
+    bar = SimpleNamespace(update=lambda count: None)
+    program.run_epoch(on_tensors, None, order, samples, bar)
+    exchange.save("keras-losses", losses)
+    arrays = {variable.path: variable.numpy() for variable in model.weights}
+    save_file(arrays, exchange.folder / "keras-weights.safetensors")
+
+
+def batches(exchange: Exchange, float64: bool) -> Iterator[Any]:
+    """Groups of one step each."""
+    last = exchange.facts["maps"][next(iter(exchange.facts["inputs"]))]
+    for x, y in exchange.steps(float64):
+        given = (channels_last(x) if last else x)[np.newaxis]
+        if y is None:
+            yield given
+        elif isinstance(y, dict):
+            yield given, {name: values[np.newaxis] for name, values in y.items()}
+        else:
+            yield given, y[np.newaxis]
+
+
+def differentiate(exchange: Exchange, weights: dict[str, Array]) -> None:
+    """Gradients of the outputs' sum with given factors: there is no loss."""
+    model = build(exchange, weights, True)
+    with tf.GradientTape() as tape:
+        outputs = by_name(call(model, inputs_of(exchange, "training"), "training"))
+        loss = tf.zeros((), tf.float64)
+        for name, factors in exchange.projections().items():
+            maps = exchange.facts["maps"][name]
+            loss += tf.reduce_sum(
+                outputs[name] * (channels_last(factors) if maps else factors)
+            )
+    sources = model.trainable_variables
+    found = tape.gradient(loss, [variable.value for variable in sources])
+    exchange.save("keras-losses", [float(loss)])
+    save_gradients(exchange, sources, found)
+
+
+def save_gradients(exchange: Exchange, sources: Any, gradients: Any) -> None:
+    """Zeros where nothing depends on a variable."""
+    arrays = {
+        variable.path: np.zeros(variable.shape)
+        if gradient is None
+        else np.asarray(tf.convert_to_tensor(gradient))
+        for variable, gradient in zip(sources, gradients, strict=True)
+    }
+    save_file(arrays, exchange.folder / "keras-gradients.safetensors")
+
+
+if __name__ == "__main__":
+    main("keras", run)

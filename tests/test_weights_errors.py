@@ -1,0 +1,385 @@
+"""Files that `cnnspec weights convert` refuses: a line or two, status 1, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import cnnspec.commands.weights as weights_command
+from cnnspec.graph import Graph
+from cnnspec.weights.contents import Contents
+from cnnspec.weights.layout import state_shapes, to_keras
+from cnnspec.weights.safetensors_file import write
+from tests.parity.harness import check_text
+from tests.programs import command
+
+SPEC = """\
+cnnspec: 1
+name: net
+input: {channels: 1, height: 4, width: 4}
+layers:
+  - conv: {filters: 2, kernel: 3}
+  - flatten
+  - dense: {units: 3}
+"""
+MANY = """\
+cnnspec: 1
+name: net
+input: {features: 2}
+layers:
+  - dense: {units: 2}
+    repeat: 12
+"""
+
+
+def state_of(text: str = SPEC) -> dict[str, Any]:
+    return {n: np.ones(s, np.float32) for n, s in state_shapes(graph_of(text)).items()}
+
+
+def graph_of(text: str) -> Graph:
+    graph = check_text(text).graph
+    assert graph is not None
+    return graph
+
+
+def tensors(**changes: Any) -> dict[str, torch.Tensor]:
+    found = {name: torch.from_numpy(a) for name, a in state_of().items()}
+    return found | {name.replace("_", ".", 1): t for name, t in changes.items()}
+
+
+def safetensors(change: Callable[[dict[str, Any]], object] = dict) -> bytes:
+    """A file of the spec, its header changed."""
+    header, data = {}, b""
+    for name, array in state_of().items():
+        offsets = [len(data), len(data) + array.nbytes]
+        shape = list(array.shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+        data += array.tobytes()
+    change(header)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def saved(value: Any, **options: Any) -> bytes:
+    from io import BytesIO
+
+    file = BytesIO()
+    torch.save(value, file, **options)
+    return file.getvalue()
+
+
+class Code:
+    """What runs a command where a pickle is loaded without care."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("ran",)
+
+
+OTHER = "it is no safetensors, no PyTorch (.pt, .pth) and no .weights.h5"
+DAMAGED = "it is no file of torch.save, or is damaged"
+PLAIN = (
+    "it holds more than tensors and plain data, which is not run: save "
+    "`model.state_dict()`"
+)
+ARCHIVE = saved(tensors())
+LEGACY = saved(tensors(), _use_new_zipfile_serialization=False)
+KERNEL = "conv.weight"
+# what a file is | its bytes | what is said
+UNREADABLE = [
+    ("empty", b"", "it is empty"),
+    ("a text", b"conv.weight: 1.0\n", OTHER),
+    ("short", b"\x01\x02", OTHER),
+    ("cut in its header", safetensors()[:60], "it is truncated: its header needs "),
+    ("cut in its data", safetensors()[:-1], "it is truncated: `dense.bias` ends at "),
+    ("longer", safetensors() + b"\0", "it goes on behind its last tensor"),
+    (
+        "a long header",
+        struct.pack("<Q", 1 << 60) + b"{}",
+        "its header would be 1,152,921,504,606,846,976 bytes long",
+    ),
+    ("no JSON", struct.pack("<Q", 3) + b"{a}", "its header is no JSON ("),
+    ("no UTF-8", struct.pack("<Q", 3) + b"{\xff}", "its header is no JSON ("),
+    (
+        "deep",
+        struct.pack("<Q", 100_005) + b'{"a":' + b"[" * 100_000,
+        "its header is no JSON (",
+    ),
+    (
+        "a name twice",
+        struct.pack("<Q", 15) + b'{"a":0,"a":0}  ',
+        "its header is no JSON (a name stands twice)",
+    ),
+    (
+        "no tensor",
+        safetensors(lambda h: h.update({KERNEL: 3})),
+        "its header says nothing of `conv.weight`'s place",
+    ),
+    (
+        "a shape of words",
+        safetensors(lambda h: h[KERNEL].update(shape=["two"])),
+        "its header has no whole numbers for `conv.weight`",
+    ),
+    (
+        "a negative place",
+        safetensors(lambda h: h[KERNEL].update(data_offsets=[-4, 4])),
+        "its header has no whole numbers for `conv.weight`",
+    ),
+    (
+        "bytes of another",
+        safetensors(lambda h: h[KERNEL].update(shape=[1])),
+        "its header gives `conv.weight` other bytes than its own",
+    ),
+    (
+        "numbers of its own",
+        safetensors(lambda h: h[KERNEL].update(dtype="F5")),
+        "`conv.weight` has numbers of an unknown kind, F5",
+    ),
+    (
+        "odd metadata",
+        safetensors(lambda h: h.update(__metadata__={"classes": 3})),
+        "the metadata in its header are no texts by name",
+    ),
+    ("a cut archive", ARCHIVE[:-200], DAMAGED),
+    ("another archive", b"PK\x03\x04" + bytes(60), DAMAGED),
+    ("a cut old file", LEGACY[:600], DAMAGED),
+    ("a module", saved(torch.nn.Linear(2, 2)), PLAIN),
+    ("code", saved({"conv.weight": Code()}), PLAIN),
+    ("a list", saved([1]), "it holds no state dict but a list"),
+    ("an int", saved(3), "it holds no state dict but an int"),
+    ("settings", saved({"epoch": 3}), "it holds no state dict: 'epoch' in it is an int"),
+    (
+        "numbers for names",
+        saved({0: torch.ones(1)}),
+        "it holds no state dict: '0' in it is a Tensor",
+    ),
+    (
+        "sparse",
+        saved(tensors(conv_bias=torch.ones(2).to_sparse())),
+        "`conv.bias` is sparse, quantized or without numbers",
+    ),
+    (
+        "without numbers",
+        saved(tensors(conv_bias=torch.ones(2, device="meta"))),
+        "`conv.bias` is sparse, quantized or without numbers",
+    ),
+]  # fmt: skip
+
+
+def attempt(folder: Path, *arguments: str, spec: str = "spec.yaml") -> tuple[int, str]:
+    with chdir(folder):
+        return command("weights", "convert", *arguments, "--spec", spec)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "in.safetensors").write_bytes(safetensors())
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [row[1:] for row in UNREADABLE], ids=[r[0] for r in UNREADABLE]
+)
+def test_a_file_that_can_t_be_read_is_one_line(
+    data: bytes, said: str, folder: Path
+) -> None:
+    (folder / "in").write_bytes(data)
+    status, printed = attempt(folder, "in", "--to", "keras", "-o", "out.safetensors")
+    assert status == 1
+    assert printed.startswith(f"error: in: {said}")
+    assert len(printed.splitlines()) == 1
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("in", "in.safetensors", "spec.yaml"),
+    ]
+
+
+def test_a_whole_model_of_keras_and_a_damaged_file_are_no_weights(
+    folder: Path,
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+    with h5py.File(folder / "model.h5", "w") as file:
+        file.create_group("model_weights")
+    (folder / "cut.weights.h5").write_bytes((folder / "model.h5").read_bytes()[:600])
+    load = "load it in Keras, and save `model.save_weights('NAME.weights.h5')`\n"
+    there = load.replace("in Keras", "there")
+    for name, said in (
+        ("model.keras", f"it is a whole model of Keras: {there}"),
+        ("model.h5", f"it holds no weights as Keras 3 saves them: {load}"),
+        ("cut.weights.h5", "it is damaged ("),
+    ):
+        status, printed = attempt(folder, name, "--to", "pytorch", "-o", "out.pt")
+        assert status == 1
+        assert printed.startswith(f"error: {name}: {said}"), printed
+        assert printed.count("\n") == 1 and not (folder / "out.pt").exists()
+
+
+def test_weights_of_another_network_are_told_by_name_shape_and_line(
+    folder: Path,
+) -> None:
+    state = state_of()
+    del state["conv.bias"]
+    state["dense.weight"] = np.ones((5, 8), np.float32)
+    state["dense.bias"] = np.ones(3, np.int32)
+    state["\x1b[31mred\n"] = np.ones((), np.float32)
+    state["a" * 300] = np.ones(1, np.float32)
+    for name, found in (("pytorch", state), ("keras", None)):
+        if found is None:
+            found = to_keras(graph_of(SPEC), state_of())
+            found["conv/gamma"] = found.pop("conv/bias")
+        with open(folder / name, "wb") as file:
+            write(file, Contents(found, {}))
+    arguments = ("--to", "keras", "-o", "out.safetensors")
+    status, printed = attempt(folder, "pytorch", *arguments)
+    assert status == 1
+    assert printed.splitlines() == [
+        "error: pytorch does not fit spec.yaml",
+        "  missing: conv.bias (2)  spec.yaml:5",
+        r"  unexpected: '\x1b[31mred\n' ()",
+        f"  unexpected: {'a' * 100}… (1)",
+        "  other shape: dense.weight is (5, 8), not (3, 8)  spec.yaml:7",
+        "  no weights: dense.bias holds I32, not F16, BF16, F32 or F64",
+    ]
+    status, printed = attempt(folder, "keras", *arguments)
+    assert status == 1
+    assert printed.splitlines() == [
+        "error: keras does not fit spec.yaml",
+        "  missing: conv/bias (2)  spec.yaml:5",
+        "  unexpected: conv/gamma (2)",
+    ]
+    assert not (folder / "out.safetensors").exists()
+
+
+def test_of_many_differences_some_are_told(folder: Path) -> None:
+    (folder / "spec.yaml").write_text(MANY)
+    arguments = ("in.safetensors", "--to", "keras", "-o", "out.safetensors")
+    status, printed = attempt(folder, *arguments)
+    lines = printed.splitlines()
+    assert status == 1 and len(lines) == 1 + 10 + 1 + 4
+    assert lines[10:12] == [
+        "  missing: dense.4.bias (2)  spec.yaml:5",
+        "  missing: 14 more",
+    ]
+
+
+def test_variables_of_several_kinds_that_are_one_tensor_are_refused(
+    folder: Path,
+) -> None:
+    text = SPEC.replace(
+        "channels: 1, height: 4, width: 4", "length: 4, features: 4"
+    ).replace("conv: {filters: 2, kernel: 3}", "attention: {heads: 2}")
+    (folder / "spec.yaml").write_text(text)
+    variables = to_keras(graph_of(text), state_of(text))
+    key = variables["attention/key/kernel"]
+    variables["attention/key/kernel"] = key.astype(np.float16)
+    with open(folder / "mixed", "wb") as file:
+        write(file, Contents(variables, {}))
+    status, printed = attempt(folder, "mixed", "--to", "pytorch", "-o", "out.pt")
+    assert status == 1
+    said = "`attention.in_proj_weight` would hold float16 and float32: save them in one"
+    assert printed == f"error: mixed does not fit spec.yaml\n  {said}\n"
+
+
+# arguments | status | the last line
+WRONG = [
+    (
+        ("in.safetensors", "--to", "keras", "-o", "out.pt"),
+        "Error: out.pt: weights for Keras are written as NAME.safetensors, "
+        "NAME.weights.h5",
+    ),
+    (
+        ("in.safetensors", "--to", "pytorch", "-o", "out.weights.h5"),
+        "Error: out.weights.h5: weights for PyTorch are written as NAME.safetensors, "
+        "NAME.pt, NAME.pth",
+    ),
+    (
+        ("in.safetensors", "--to", "keras", "-o", "in.safetensors"),
+        "error: in.safetensors: is in.safetensors itself, which would be replaced",
+    ),
+    (
+        ("in.safetensors", "--to", "keras", "-o", "linked.safetensors"),
+        "error: linked.safetensors: is in.safetensors itself, which would be replaced",
+    ),
+    (
+        ("in.safetensors", "--to", "pytorch", "-o", "spec.pt"),
+        "error: spec.pt: is spec.yaml itself, which would be replaced",
+    ),
+    (
+        ("in.safetensors", "--to", "pytorch", "-o", "folder.pt"),
+        "error: folder.pt: is a directory",
+    ),
+    (
+        ("in.safetensors", "--to", "pytorch", "-o", "no/out.pt"),
+        "error: no/out.pt: no such file or directory",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
+def test_an_output_that_can_t_be_is_wrong_use(
+    arguments: tuple[str, ...], said: str, folder: Path
+) -> None:
+    os.link(folder / "in.safetensors", folder / "linked.safetensors")
+    os.symlink("spec.yaml", folder / "spec.pt")
+    (folder / "folder.pt").mkdir()
+    before = {p.name: p.is_file() and p.read_bytes() for p in folder.iterdir()}
+    status, printed = attempt(folder, *arguments)
+    assert (status, printed.splitlines()[-1]) == (2, said)
+    assert before == {p.name: p.is_file() and p.read_bytes() for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["absent", "folder", "pipe"])
+def test_an_input_that_is_no_file_is_one_line(name: str, folder: Path) -> None:
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+    status, printed = attempt(folder, name, "--to", "keras", "-o", "out.safetensors")
+    assert status == 1 and printed.startswith(f"error: {name}: ")
+    assert printed.count("\n") == 1
+
+
+def test_a_spec_with_errors_is_reported_as_a_check_reports_it(folder: Path) -> None:
+    (folder / "spec.yaml").write_text(SPEC.replace("kernel: 3", "kernel: 9"))
+    arguments = ("in.safetensors", "--to", "keras", "-o", "out.safetensors")
+    status, printed = attempt(folder, *arguments)
+    assert status == 1 and printed.startswith("error[CS301]: ")
+    assert not (folder / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "missing"),
+    [("out.safetensors", "keras", "numpy"), ("out.pt", "pytorch", "torch")],
+)
+def test_a_package_that_is_not_installed_is_named(
+    output: str,
+    target: str,
+    missing: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        weights_command, "find_spec", lambda name: None if name == missing else name
+    )
+    status, printed = attempt(folder, "in.safetensors", "--to", target, "-o", output)
+    assert status == 2
+    assert printed.startswith(f"error: {missing} is not installed here")
+    assert not (folder / output).exists()
+
+
+def test_a_file_that_is_there_is_replaced_whole(folder: Path) -> None:
+    (folder / "out.pt").write_bytes(b"old")
+    arguments = ("in.safetensors", "--to", "pytorch", "-o", "out.pt")
+    assert attempt(folder, *arguments)[0] == 0
+    assert torch.load(folder / "out.pt", weights_only=True).keys() == state_of().keys()
+    assert len(list(folder.iterdir())) == 3
