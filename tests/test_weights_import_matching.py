@@ -5,6 +5,9 @@ Nothing but names and shapes is needed, so the networks have no numbers here.
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,9 @@ import torch
 from torchvision import models
 
 from cnnspec.weights.contents import Contents
-from cnnspec.weights.importing.matching import NAMES, ORDER
+from cnnspec.weights.importing.matching import NAMES, ORDER, UNSURE, Place, match
 from cnnspec.weights.importing.stored import Stored, state_dict
+from cnnspec.weights.importing.words import words_of
 from tests.importing.pairing import check_network, derived
 from tests.test_torchvision import BOTTLENECKS, NETWORKS, Rules, renamed, vgg
 
@@ -79,6 +83,7 @@ TORCHVISION: dict[str, tuple[str, Rules | None]] = {
 }
 
 
+@cache
 def shapes_of(name: str) -> dict[str, torch.Size]:
     """torchvision's state dict, without numbers."""
     known = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
@@ -119,3 +124,82 @@ def test_nothing_is_guessed_where_the_file_keeps_the_order(name: str) -> None:
     bases = {basis for _, basis in derived(stored, check_network(name)).values()}
     plain = name.startswith(("alexnet", "vgg", "mobilenet", "densenet"))
     assert bases == ({ORDER} if plain else {ORDER, NAMES})
+
+
+def nameless(shapes: dict[str, torch.Size]) -> dict[str, str]:
+    """Layers' names that have nothing in common, by the true ones."""
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in shapes)
+    letters = str.maketrans("0123456789", "ghijklmnop")
+    return {
+        name: hashlib.sha256(name.encode()).hexdigest()[:12].translate(letters)
+        for name in layers
+    }
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["pth", "safetensors"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "googlenet_torchvision", "inception_v3"]
+)
+def test_without_names_what_is_not_sure_is_called_a_guess(
+    name: str, ordered: bool
+) -> None:
+    source, rules = TORCHVISION[name]
+    assert rules is not None
+    shapes = shapes_of(source)
+    names = nameless(shapes)
+    changed = {}
+    for key, shape in shapes.items():
+        layer, _, tensor = key.rpartition(".")
+        changed[f"{names[layer]}.{tensor}"] = shape
+    found = derived(stored_of(changed, ordered), check_network(name))
+    sure = {o: theirs for o, (theirs, basis) in found.items() if basis == ORDER}
+    assert sure == {ours: names[renamed(ours, rules)] for ours in sure}
+    assert {basis for _, basis in found.values()} == {ORDER, UNSURE}
+
+
+def drawn_order(draw: Random, count: int) -> list[int]:
+    """Bits of what comes before each of some layers: any order among any of them."""
+    share, before = draw.random(), [0] * count
+    for later in range(count):
+        for earlier in range(later):
+            if draw.random() < share:
+                before[later] |= before[earlier] | 1 << earlier
+    return before
+
+
+def a_way_through(draw: Random, before: list[int]) -> list[int]:
+    """The layers in some order that is allowed."""
+    found: list[int] = []
+    waiting = set(range(len(before)))
+    while waiting:
+        ready = [j for j in waiting if not any(before[j] >> k & 1 for k in waiting)]
+        found.append(draw.choice(sorted(ready)))
+        waiting.remove(found[-1])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_whatever_the_names_the_order_is_kept_or_a_guess_is_marked(seed: int) -> None:
+    draw = Random(seed)
+    before = drawn_order(draw, draw.randint(1, 9))
+    everyone = list(range(len(before)))
+    after = [sum(1 << k for k in everyone if before[k] >> j & 1) for j in everyone]
+    truth = a_way_through(draw, before)
+
+    def name() -> str:
+        words = [f"{draw.choice('abc')}{draw.randint(0, 2)}" for _ in range(3)]
+        return ".".join(words[: draw.randint(1, 3)])
+
+    names = [(name(), name()) for _ in everyone]
+    theirs = [Place(a, words_of(a), ("alike",)) for a, _ in names]
+    ours = [
+        Place(b, words_of(b), ("alike",), before[j], after[j])
+        for j, (_, b) in enumerate(names)
+    ]
+    pairs = match(theirs, ours, True, [], (everyone, everyone))
+    assert sorted(pair.theirs for pair in pairs) == everyone
+    assert sorted(pair.ours for pair in pairs) == everyone
+    assert all(truth[p.theirs] == p.ours for p in pairs if p.basis == ORDER)
+    at = {pair.ours: pair.theirs for pair in pairs}
+    kept = all(at[i] < at[j] for j in everyone for i in everyone if before[j] >> i & 1)
+    assert kept or UNSURE in {pair.basis for pair in pairs}

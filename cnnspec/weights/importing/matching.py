@@ -7,13 +7,13 @@ branches it may keep another one, and there the names decide.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from math import inf
 from typing import NamedTuple
 
-from cnnspec.weights.importing.words import Words, natural
+from cnnspec.weights.importing.words import Words, natural, without_numbers
 
 ORDER, NAMES, UNSURE = "order", "names", "unsure"
 LEAST = 0.25  # of a word: what the names must say more for a pair than for another
@@ -118,45 +118,81 @@ class _Alike:
         self.line = line
         self.loose = loose
         self.basis = NAMES
+        self.is_torn = False  # what the names told left no way to keep the order
         self._places = places
         self._bits = sum([1 << index for index in loose])
+        self._behind: dict[int, int] = {}  # of the line, what is paired before it
+        self._ahead: dict[int, int] = {}
 
     def _spots(self, y: int) -> range:
         """Where in the line it may stand: behind all that must come before it."""
-        place = self._places[y]
+        place, line = self._places[y], self.line
         before = (place.before & self._bits).bit_count()
         after = (place.after & self._bits).bit_count()
-        return range(before, len(self.line) - after)
+        start = bisect_right(line, self._behind.get(y, -1))
+        stop = bisect_left(line, self._ahead[y]) if y in self._ahead else len(line)
+        return range(max(before, start), min(len(line) - after, stop))
 
-    def allowed(self) -> Iterator[tuple[int, int]]:
-        """Every pair that keeps the order."""
-        for y in self.loose:
-            for at in self._spots(y):
-                yield self.line[at], y
+    def _needed(self) -> dict[int, int]:
+        """Places in the line that are the only one of a layer."""
+        spots = [(self._spots(y), y) for y in self.loose]
+        return {spot[0]: y for spot, y in spots if len(spot) == 1}
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        needed = self._needed()
+        return [
+            (self.line[at], y)
+            for y in self.loose
+            for at in self._spots(y)
+            if needed.get(at, y) == y
+        ]
+
+    def allowed(self) -> list[tuple[int, int]]:
+        """Every pair that keeps the order; there is one for each layer."""
+        pairs = self._pairs()
+        if len({x for x, _ in pairs}) == len({y for _, y in pairs}) == len(self.line):
+            return pairs
+        self.is_torn, self.basis = True, UNSURE
+        self._behind.clear()
+        self._ahead.clear()
+        return self._pairs()
 
     def allows(self, x: int, y: int) -> bool:
         at = bisect_left(self.line, x)
-        is_waiting = self._bits >> y & 1 and at < len(self.line) and self.line[at] == x
-        return bool(is_waiting) and at in self._spots(y)
+        if at == len(self.line) or self.line[at] != x or not self._bits >> y & 1:
+            return False
+        return at in self._spots(y) and self._needed().get(at, y) == y
 
     def take(self, x: int, y: int) -> None:
         self.line.remove(x)
         self.loose.remove(y)
         self._bits ^= 1 << y
+        for other in self.loose:
+            if self._places[other].before >> y & 1:
+                self._behind[other] = max(x, self._behind.get(other, x))
+            if self._places[other].after >> y & 1:
+                self._ahead[other] = min(x, self._ahead.get(other, x))
 
 
 class _Guess(NamedTuple):
-    """A pair that is allowed, by how much its names say more for it than for any other.
+    """A pair that is allowed.
 
-    Sorts the best first; of equal ones the first by their names, then by the graph.
+    Args:
+        lead: how much the names say more for it than for any other of either layer.
+        place: for what they don't tell: the order of theirs, then of ours.
     """
 
-    lack: float
-    rank: int
-    ours: int
+    lead: float
+    place: tuple[int, int]
     x: int
     y: int
     alike: _Alike
+
+
+def _in_order(guesses: list[_Guess]) -> list[_Guess]:
+    """Those that the names say nothing against."""
+    near = [guess for guess in guesses if guess.lead > -LEAST]
+    return sorted(near, key=lambda guess: guess.place)
 
 
 class _Search:
@@ -168,29 +204,52 @@ class _Search:
         self._theirs = theirs
         self._ours = ours
         self._ordered = ordered
-        by_name = sorted(range(len(theirs)), key=lambda i: natural(theirs[i].name))
-        self._rank = {index: rank for rank, index in enumerate(by_name)}
+        self._rank = _ranks([place.name for place in theirs])
 
     def settle(self, groups: list[_Alike]) -> None:
         for alike in groups:
-            for x, y in _single(list(alike.allowed())):
+            for x, y in _single(alike.allowed()):
                 self._pair(alike, x, y, ORDER)
         while groups := [alike for alike in groups if alike.line]:
             self._decide(groups)
 
     def _decide(self, groups: list[_Alike]) -> None:
         """Takes the clearest guesses; without a clear one, those of one group in order."""
-        guesses = sorted([g for alike in groups for g in self._guesses(alike)])
-        best = guesses[0]
-        enough = max(-best.lack / 2, LEAST)
-        is_clear = -best.lack >= LEAST
-        for guess in guesses:
-            lead, alike = -guess.lack, guess.alike
-            is_due = lead >= enough if is_clear else alike is best.alike
-            if is_due and alike.allows(guess.x, guess.y):
-                if lead < inf:  # else nothing else is left, after what was taken before
-                    alike.basis = NAMES if lead >= LEAST else UNSURE
-                self._pair(alike, guess.x, guess.y, alike.basis)
+        guesses = [g for alike in groups for g in self._guesses(alike)]
+        best = max([guess.lead for guess in guesses])
+        if best < LEAST:
+            self._go_on_in_order(_in_order(guesses)[0].alike)
+            return
+        due = [guess for guess in guesses if guess.lead >= max(best / 2, LEAST)]
+        for guess in sorted(due, key=lambda guess: (-guess.lead, guess.place)):
+            if guess.alike.allows(guess.x, guess.y):
+                self._take(guess)
+
+    def _go_on_in_order(self, alike: _Alike) -> None:
+        """Until the words of what was taken make something clear."""
+        while alike.line:
+            guesses = self._guesses(alike)
+            if max([guess.lead for guess in guesses]) >= LEAST:
+                return
+            for guess in _in_order(guesses):
+                if alike.allows(guess.x, guess.y):
+                    self._take(guess)
+                    if self._recurs(guess):
+                        break
+
+    def _recurs(self, guess: _Guess) -> bool:
+        """Whether layers that wait share a word with the one that was paired."""
+        words = self._theirs[self._sides(guess.x, guess.y)[0]].words
+        alike = guess.alike
+        waiting = alike.line if self._ordered else alike.loose
+        return any(words & self._theirs[i].words for i in waiting)
+
+    def _take(self, guess: _Guess) -> None:
+        alike = guess.alike
+        if guess.lead < inf:  # else nothing else is left, after what was taken before
+            is_clear = guess.lead >= LEAST and not alike.is_torn
+            alike.basis = NAMES if is_clear else UNSURE
+        self._pair(alike, guess.x, guess.y, alike.basis)
 
     def _guesses(self, alike: _Alike) -> list[_Guess]:
         scores = {}
@@ -207,7 +266,7 @@ class _Search:
         for (x, y), score in scores.items():
             lead = min(_lead(score, rows[False, x]), _lead(score, rows[True, y]))
             i, j = self._sides(x, y)
-            found.append(_Guess(-lead, self._rank[i], j, x, y, alike))
+            found.append(_Guess(lead, (self._rank[i], j), x, y, alike))
         return found
 
     def _sides(self, x: int, y: int) -> tuple[int, int]:
@@ -219,6 +278,18 @@ class _Search:
         i, j = self._sides(x, y)
         self.pairs.append(Pair(i, j, basis))
         self.words.learn(self._theirs[i].words, self._ours[j].words)
+
+
+def _ranks(names: list[str]) -> dict[int, int]:
+    """Their order, but names that differ in numbers alone are in that of their numbers."""
+    rows = defaultdict(list)
+    for index, name in enumerate(names):
+        rows[without_numbers(name)].append(index)
+    ranks: dict[int, int] = {}
+    for row in rows.values():
+        by_number = sorted(row, key=lambda index: natural(names[index]))
+        ranks |= dict(zip(by_number, row, strict=True))
+    return ranks
 
 
 def _single(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
