@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -167,18 +168,21 @@ def _listed(sizes: Any) -> str:
     return f"({', '.join(map(str, sizes))})"
 
 
+def _crossed(sizes: Sequence[int]) -> str:
+    """A shape as `cnnspec check` prints it."""
+    return "x".join(map(str, sizes))
+
+
 def _layer(
     side: str, pass_: str, node: Watched, row: dict[str, Any], fault: str
 ) -> Difference:
     how = "float32, serving" if pass_ == "serving" else "float64, training"
     if row["gap"] is None:
-        if row["shape"] is None or list(row["shape"][1:]) == list(node.sizes):
-            what = f"{NAMES[side]} makes nothing of shape (N, {_listed(node.sizes)[1:]}"
+        wanted, made = _crossed(node.sizes), _crossed((row["shape"] or ())[1:])
+        if made in ("", wanted):
+            what = f"{NAMES[side]} makes nothing of shape {wanted}"
         else:
-            what = (
-                f"{NAMES[side]} makes {_listed(['N', *row['shape'][1:]])}, "
-                f"the spec {_listed(['N', *node.sizes])}"
-            )
+            what = f"{NAMES[side]} makes {made}, the spec {wanted}"
         cause = (
             "the window: kernel, stride, padding or dilation" if row["shape"] else ""
         )

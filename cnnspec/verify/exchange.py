@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from cnnspec.verify.causes import likely_cause
-from cnnspec.verify.loading import rounded
+from cnnspec.verify.loading import PROGRAM, rounded
 from cnnspec.verify.matching import Array, Run
 from cnnspec.verify.nodes import Watched
 
@@ -154,9 +155,18 @@ def look(
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, on one line."""
+    """What an exception says, on one line, with the program's line that it came from."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    programs = {file for module in PROGRAM if (file := _file_of(module))}
+    frames = [f for f in extract_tb(error.__traceback__) if f.filename in programs]
+    if not frames:
+        return said
+    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line})"
+
+
+def _file_of(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)
 
 
 def main(side: str, run: Callable[[Exchange], None]) -> None:

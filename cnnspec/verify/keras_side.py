@@ -30,7 +30,7 @@ from cnnspec.verify.exchange import (
     unlike,
 )
 from cnnspec.verify.kernels import compose_in_float64, composed
-from cnnspec.verify.loading import load_program
+from cnnspec.verify.loading import PROGRAM, load_program
 from cnnspec.verify.matching import Array, Run
 from cnnspec.verify.nodes import Watched
 
@@ -222,8 +222,7 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
         float64: else it is one step, in float32.
     """
     use(float64)
-    names = ("data", "model", "train")
-    _, module, program = load_program(exchange.folder / "keras", names, float64)
+    _, module, program = load_program(exchange.folder / "keras", PROGRAM, float64)
     model = make(module, exchange, weights)
     tf.config.run_functions_eagerly(True)
     count = exchange.facts["steps"] if float64 else 1
@@ -245,11 +244,14 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
 
     program.to_input = lambda x: x
     program.batches = lambda data, groups: batches(exchange, float64)
-    tf.GradientTape.gradient = watched
     samples = exchange.facts["samples"]
     order = np.arange(samples * count)
     bar = SimpleNamespace(update=lambda count: None)
-    program.run_epoch(on_tensors, None, order, samples, bar)
+    tf.GradientTape.gradient = watched
+    try:
+        program.run_epoch(on_tensors, None, order, samples, bar)
+    finally:
+        tf.GradientTape.gradient = gradient
     exchange.save("keras-losses", losses)
     arrays = {variable.path: variable.numpy() for variable in model.weights}
     save_file(arrays, exchange.folder / "keras-weights.safetensors")

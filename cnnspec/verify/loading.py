@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+PROGRAM = ("data", "model", "train")  # files of a program that are run
 # TensorFlow's functions that make float32 unless they are told a type.
-_MAKERS = {"zeros", "ones", "constant", "fill"}
+_MAKERS = {"zeros", "ones", "constant", "fill", "one_hot"}
 
 
 def rounded(value: float) -> float:

@@ -9,6 +9,7 @@ from cnnspec.verify.nodes import Watched
 
 if TYPE_CHECKING:
     from cnnspec.graph import Graph
+    from cnnspec.source import Span
 
 VERSION = 1
 COLUMNS = ("serving", "training", "gradients", "weights")
@@ -21,7 +22,7 @@ def as_json(
 ) -> dict[str, Any]:
     """The contract of `--format json`."""
     facts = certificate.facts
-    lines = line_of(graph)
+    spans = spans_of(graph)
     return {
         "version": VERSION,
         "file": file,
@@ -36,7 +37,7 @@ def as_json(
             {
                 "path": node.path,
                 "op": node.op,
-                "line": lines[node.path],
+                "line": spans[node.path].line,
                 "output": list(node.sizes),
                 **{
                     column: _number(certificate, node.path, column)
@@ -48,10 +49,14 @@ def as_json(
         "losses": certificate.losses,
         "notes": certificate.notes,
         "differences": [
-            {**found._asdict(), "line": lines.get(found.layer)}
+            {**found._asdict(), "line": _line(spans.get(found.layer))}
             for found in certificate.differences
         ],
     }
+
+
+def _line(span: Span | None) -> int | None:
+    return None if span is None else span.line
 
 
 def _number(certificate: Certificate, path: str, column: str) -> float | str | None:
@@ -60,15 +65,14 @@ def _number(certificate: Certificate, path: str, column: str) -> float | str | N
     return gap if gap is None or gap < float("inf") else "inf"
 
 
-def line_of(graph: Graph) -> dict[str, int]:
+def spans_of(graph: Graph) -> dict[str, Span]:
     """Where each layer stands in the spec, by its path and those of its outputs."""
     found = {}
     for node in graph.layers:
         assert node.entry is not None
-        line = node.entry.key_span.line
-        found[node.path] = line
         for port in range(len(node.outputs)):
-            found[f"{node.path}.{port}"] = line
+            found[f"{node.path}.{port}"] = node.entry.key_span
+        found[node.path] = node.entry.key_span
     return found
 
 
@@ -178,7 +182,8 @@ def _gap(gap: float, limit: float) -> str:
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:
-    return f"({', '.join(map(str, sizes))})"
+    """As `cnnspec check` prints a shape."""
+    return "x".join(map(str, sizes))
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
@@ -240,7 +245,9 @@ STAGES = {
 
 
 def _where(found: Difference, graph: Graph, file: str) -> str:
-    line = line_of(graph).get(found.layer)
-    if line is None:
+    spans = spans_of(graph)
+    if found.layer not in spans:
         return STAGES[found.stage]
-    return f"`{found.layer}` ({file}:{line}), {STAGES[found.stage]}"
+    span = spans[found.layer]
+    place = f"{file}:{span.line}:{span.column}"
+    return f"`{found.layer}` ({place}), {STAGES[found.stage]}"
