@@ -41,6 +41,21 @@ layers:
     repeat: 12
 """
 
+INEXPRESSIBLE = """\
+cnnspec: 1
+name: net
+input: {channels: 2, height: 4, width: 4}
+blocks:
+  unit:
+    layers:
+      - conv: {filters: 2, kernel: 1}
+        trainable: false
+      - conv: {filters: 2, kernel: 1}
+layers:
+  - unit
+  - reuse: unit
+"""
+
 
 def state_of(text: str = SPEC) -> dict[str, Any]:
     return {n: np.ones(s, np.float32) for n, s in state_shapes(graph_of(text)).items()}
@@ -355,6 +370,19 @@ def test_a_spec_with_errors_is_reported_as_a_check_reports_it(folder: Path) -> N
     status, printed = attempt(folder, *arguments)
     assert status == 1 and printed.startswith("error[CS301]: ")
     assert not (folder / "out.safetensors").exists()
+
+
+def test_what_keras_has_no_words_for_is_reported_as_a_build_reports_it(
+    folder: Path,
+) -> None:
+    (folder / "spec.yaml").write_text(INEXPRESSIBLE)
+    state = state_of(INEXPRESSIBLE)
+    with open(folder / "in.safetensors", "wb") as file:
+        write(file, Contents(state, {}))
+    arguments = ("in.safetensors", "--to", "keras", "-o", "out.weights.h5")
+    status, printed = attempt(folder, *arguments)
+    assert status == 1 and printed.startswith("error[CS501]: ")
+    assert sorted(p.name for p in folder.iterdir()) == ["in.safetensors", "spec.yaml"]
 
 
 @pytest.mark.parametrize(
