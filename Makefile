@@ -18,11 +18,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/lenet5_modern-$(TARGET)
 
-.PHONY: help setup demo test test-editor bench generate lint clean
+.PHONY: help setup demo test fuzz test-editor bench generate lint clean
 
 help:
 	@echo 'make demo      check, build and train LeNet-5 on real digits (TARGET=keras for Keras)'
 	@echo 'make test      the whole test suite on two cores (ARGS="-k conv" for a part)'
+	@echo 'make fuzz      hold drawn specs equal in both frameworks (N=100000 SEED=1 OUTPUTS=0.1)'
 	@echo 'make test-editor  what an editor completes, shows and underlines (needs npm)'
 	@echo 'make bench     measure `cnnspec check` into docs/benchmarks.md'
 	@echo 'make lint      ruff and mypy'
@@ -52,13 +53,22 @@ demo: $(READY)
 
 # Each worker computes on one core; TensorFlow leaves room on a GPU for the others.
 # Hypothesis' profile `ci` draws the same examples each time and times none; `pytest` draws new ones.
-test: export OMP_NUM_THREADS = 1
-test: export TF_NUM_INTRAOP_THREADS = 1
-test: export TF_NUM_INTEROP_THREADS = 1
+test fuzz: export OMP_NUM_THREADS = 1
+test fuzz: export TF_NUM_INTRAOP_THREADS = 1
+test fuzz: export TF_NUM_INTEROP_THREADS = 1
 test: export TF_FORCE_GPU_ALLOW_GROWTH = true
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --hypothesis-profile=ci \
 	--durations 15 $(ARGS)
+
+# Goes on where it stood; N=0 reports. docs/fuzzing.md says more.
+N ?= 1000
+SEED ?= 1
+OUTPUTS ?= 0.1
+STATE ?= runs/fuzz/seed$(SEED).json
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz $(N) --seed $(SEED) --outputs $(OUTPUTS) --state $(STATE)
 
 SESSION := tests/editor
 

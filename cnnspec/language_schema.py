@@ -295,6 +295,8 @@ def _shared_keys() -> Schema:
 
 
 def _container(name: str) -> Schema:
+    if name == "reuse":
+        return _reuse()
     schema = mapping(CONTAINERS[name], name)
     lists = LISTS[name]
     own: Schema = {key: ref("layers", _LISTS[key]) for key in lists}
@@ -309,6 +311,15 @@ def _container(name: str) -> Schema:
         "type": "object",
         "required": [*required, *schema["required"]],
         "properties": {**own, **schema["properties"]},
+    }
+
+
+def _reuse() -> Schema:
+    return {
+        "title": "reuse",
+        "description": page(CONTAINERS["reuse"]),
+        "type": "string",
+        "errorMessage": "`reuse` takes the name of an earlier layer or block.",
     }
 
 

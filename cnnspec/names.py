@@ -72,6 +72,7 @@ RESERVED: dict[str, str] = {
     **dict.fromkeys(_MODULE.split(), "is an attribute of nn.Module"),
     **dict.fromkeys(_GENERATED.split(), "is used by the generated code"),
     **dict.fromkeys(_PYTHON.split(), "is a word of Python"),
+    **dict.fromkeys(("false", "true"), "is a value, not a text"),
 }
 
 

@@ -27,7 +27,7 @@ def check_readers(spec: Spec, graph: Graph, bag: Bag) -> None:
 
 
 def _check_unread(graph: Graph, bag: Bag) -> None:
-    read = {edge for node in graph.nodes for edge in node.inputs}
+    read = {edge for node in graph.nodes for edge in _read_by(node)}
     read |= set(graph.outputs.values())
     ends = {}  # of heads that `outputs` leaves out
     for entry, occurrences in graph.occurrences.items():
@@ -49,6 +49,12 @@ def _check_unread(graph: Graph, bag: Bag) -> None:
             entry.key_span,
             help="remove it, or name it in a `from`, `with` or `outputs`",
         )
+
+
+def _read_by(node: Node) -> tuple[Edge, ...]:
+    """The edges whose numbers a node reads: an extent alone makes no layer of Keras' model."""
+    takes_extent = node.layer is not None and node.layer.takes_extent
+    return node.inputs[:1] if takes_extent else node.inputs
 
 
 def _report_parts(entry: Operation, unread: list[int], bag: Bag) -> None:

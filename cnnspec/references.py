@@ -58,7 +58,7 @@ def name_entries(body: Body, taken: set[str], bag: Bag) -> None:
         if count[entry.key] == 1 and entry.key not in used:
             entry.name = entry.key
         else:
-            link = "_" if entry.key[-1].isdigit() else ""
+            link = "_" if entry.key[-1:].isdigit() else ""
             number = ordinal.get(entry.key, 0) + 1
             while f"{entry.key}{link}{number}" in used:
                 number += 1

@@ -224,6 +224,11 @@ class Block:
         self.broken: set[str] = set()
         self.layers: Body = ()
 
+    @property
+    def parameters(self) -> list[Argument]:
+        """Its arguments as generated code takes them: first those that must be given."""
+        return sorted(self.args.values(), key=lambda a: a.default is not None)
+
 
 class InputDefinition(NamedTuple):
     name: str

@@ -9,6 +9,11 @@ from typing import Any
 from click.testing import CliRunner
 
 from cnnspec.cli import cli
+from cnnspec.compile import Checked, check_source
+from cnnspec.diagnostics import Bag
+from cnnspec.render import render_concise, render_text
+from cnnspec.report import spec_json, table
+from cnnspec.source import decode
 
 HEAD = "cnnspec: 1\nname: example\n"
 INPUT = "input: {channels: 4, height: 8, width: 8}\n"
@@ -53,3 +58,23 @@ def shapes(text: str, *args: str) -> dict[str, list[int]]:
 
 def codes(text: str, *args: str) -> list[str]:
     return [d["code"] for d in check(text, *args)["diagnostics"]]
+
+
+def full_check(text: str) -> Checked | None:
+    """All of a check, reports included; None where the text can't be read."""
+    bag = Bag()
+    source = decode("spec.yaml", text.encode(), bag)
+    if bag.has_errors:
+        return None
+    checked = check_source(source, {})
+    render_text(checked.diagnostics, source, False, 80)
+    render_concise(checked.diagnostics, source)
+    report = spec_json(checked)
+    assert report["ok"] == (not checked.has_errors)
+    assert (report["totals"] is None) == checked.has_errors
+    if not checked.has_errors:
+        assert table(checked, True, 80, False)
+    for found in checked.diagnostics:
+        assert 1 <= found.span.line <= len(source.lines) + 1
+        assert found.span.column >= 1
+    return checked

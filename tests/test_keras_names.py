@@ -35,6 +35,7 @@ def test_every_function_of_keras_is_known_by_its_name() -> None:
 
 def test_functions_are_those_that_are_called_and_those_in_helpers() -> None:
     assert functions_of({"ops.pad", "_own"}, []) == {"pad"}
+    assert functions_of({"ops.rms_normalization"}, []) == {"rms_norm"}
     assert functions_of([], ["def _own(x):\n    return ops.tanh(x) * 2"]) == {
         "tanh",
         *OPERATORS,

@@ -72,6 +72,9 @@ layers:
           - tanh
   - head: {name: side, layers: [global_avg_pool, {dense: {units: $classes}}], serve: false}
   - add: {with: [first]}
+  - tanh:
+    name: bent
+  - reuse: bent
   - global_avg_pool: {}
   - dense: {units: $classes}
     name: scores
@@ -188,6 +191,9 @@ MUTATIONS = [
     ("- flatten", "- flatten:\n    repeat: -1"),
     ("- flatten", "- flatten:\n    repeat: 2.5"),
     ("- flatten", "- flatten:\n    trainable: yes"),
+    ("- flatten", "- reuse: {name: conv}"),
+    ("- flatten", "- reuse: 3"),
+    ("- flatten", "- reuse"),
     ("- flatten", "- residual: [relu]"),
     ("- flatten", "- residual: {shortcut: []}"),
     ("- flatten", "- residual: {body: relu}"),

@@ -9,13 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnspec.compile import Checked, check_source
-from cnnspec.diagnostics import Bag
 from cnnspec.fields import EDGES
 from cnnspec.layers import OPERATIONS
-from cnnspec.render import render_concise, render_text
-from cnnspec.report import spec_json, table
-from cnnspec.source import decode
+from tests.checking import full_check
 
 SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.yaml"))
 TOKEN = re.compile(r"[A-Za-z_]+|\d+|[^\w\s]|\n *")
@@ -24,26 +20,6 @@ WORDS = [
     "-", ",", "{", "}", "\n", "\n  ", "\t", "#", "&a", "*a", "!!int", "<<", "conv", "relu", "input",
     "name", "from", "when", "repeat", "residual", "parallel", "head", "99999999999999999999", "é",
 ]  # fmt: skip
-
-
-def run(text: str) -> Checked | None:
-    """All of a check, reports included; None where the text can't be read."""
-    bag = Bag()
-    source = decode("spec.yaml", text.encode(), bag)
-    if bag.has_errors:
-        return None
-    checked = check_source(source, {})
-    render_text(checked.diagnostics, source, False, 80)
-    render_concise(checked.diagnostics, source)
-    report = spec_json(checked)
-    assert report["ok"] == (not checked.has_errors)
-    assert (report["totals"] is None) == checked.has_errors
-    if not checked.has_errors:
-        assert table(checked, True, 80, False)
-    for found in checked.diagnostics:
-        assert 1 <= found.span.line <= len(source.lines) + 1
-        assert found.span.column >= 1
-    return checked
 
 
 @settings(max_examples=150, deadline=None)
@@ -62,7 +38,7 @@ def test_a_changed_token_in_a_shipped_spec_gives_diagnostics(
         )
         text = text[: token.start()] + other + text[token.end() :]
         tokens = list(TOKEN.finditer(text))
-    run(text)
+    full_check(text)
 
 
 @st.composite
@@ -123,7 +99,7 @@ def test_a_random_small_spec_is_read_and_only_shapes_can_be_wrong(
     text = (
         f"cnnspec: 1\nname: random\ninput: {{channels: 4, {sizes}}}\nlayers: {layers}\n"
     )
-    checked = run(text)
+    checked = full_check(text)
     assert checked is not None
     assert {d.code[:3] for d in checked.diagnostics} <= {"CS3", "CS4"}
 
@@ -132,4 +108,4 @@ def test_a_random_small_spec_is_read_and_only_shapes_can_be_wrong(
 def test_a_spec_cut_anywhere_gives_diagnostics(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for end in range(0, len(text), max(1, len(text) // 60)):
-        run(text[:end])
+        full_check(text[:end])

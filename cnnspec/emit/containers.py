@@ -79,6 +79,8 @@ def parallel(
     occurrences: list[Occurrence],
 ) -> Flow:
     flow = walk.close(flow, variable)
+    if len(entry.branches) == 1:  # nothing is joined: what it gives is the flow
+        return alone(walk, entry, flow, variable, occurrences)
     names = [walk.allocate(f"branch{i + 1}") for i in range(len(entry.branches))]
     starts = [flow] * len(entry.branches)
     if entry.split:
@@ -89,6 +91,19 @@ def parallel(
     result = walk.layer(entry, False, ends, variable, occurrences)
     walk.live.difference_update(names)
     return result._replace(channels=channels.merged([end.channels for end in ends]))
+
+
+def alone(
+    walk: Walk,
+    entry: Parallel,
+    flow: Flow,
+    variable: str,
+    occurrences: list[Occurrence],
+) -> Flow:
+    """The flow through a single branch."""
+    (branch,) = entry.branches
+    end = walk.close(walk.run_list(branch, flow, variable), variable)
+    return walk.layer(entry, False, [end], variable, occurrences)
 
 
 def split(

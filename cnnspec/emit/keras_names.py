@@ -53,6 +53,8 @@ _OPERATORS = """
     matmul mod multiply negative not_equal power subtract true_divide
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
+# Functions whose class has another name.
+CLASSES = {"rms_normalization": "rms_norm"}
 OPERATORS = frozenset(_OPERATORS.split())
 
 
@@ -66,7 +68,7 @@ def functions_of(called: Iterable[str], helpers: Iterable[str]) -> set[str]:
     found = {name.rpartition(".")[2] for name in called}
     for source in helpers:
         found |= set(re.findall(r"\b(?:ops|activations)\.(\w+)", source)) | OPERATORS
-    return found & FUNCTIONS
+    return {CLASSES.get(name, name) for name in found} & FUNCTIONS
 
 
 def reserved(names: Iterable[str], functions: Collection[str]) -> dict[str, int]:

@@ -102,12 +102,12 @@ class KerasWalk(Walk):
             model = self.made[entry, ""]
             return Step(lambda x: Call(model, (x,)))
         arguments: list[Argument] = []
-        for name, argument in entry.block.args.items():
-            given = entry.given.get(name)
+        for argument in entry.block.parameters:
+            given = entry.given.get(argument.name)
             if given is not None:
                 code = self.in_forward(self.definition.bound(given))
                 arguments.append(
-                    code if argument.default is None else Keyword(name, code)
+                    code if argument.default is None else Keyword(argument.name, code)
                 )
         for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_forward(value)))

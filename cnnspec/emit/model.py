@@ -143,18 +143,18 @@ def parameters(block: Block, definition: Definition) -> list[str]:
     """A block's arguments as parameters; numbers that no expression gives are keyword-only."""
     from cnnspec.emit.call import one_line
 
-    required = [a.name for a in block.args.values() if a.default is None]
-    optional = [
-        f"{a.name}={one_line(render(_frozen(a.default.tree), {}))}"
-        for a in block.args.values()
-        if a.default is not None
+    given = [
+        a.name
+        if a.default is None
+        else f"{a.name}={one_line(render(_frozen(a.default.tree), {}))}"
+        for a in block.parameters
     ]
     # An instance without the layer has no number for it.
     extras = [
         name if scopes.keys() >= set(definition.scopes) else f"{name}=None"
         for name, scopes in definition.extras.items()
     ]
-    return [*required, *optional, *(["*", *extras] if extras else [])]
+    return [*given, *(["*", *extras] if extras else [])]
 
 
 def _frozen(tree: object) -> object:

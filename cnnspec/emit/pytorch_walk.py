@@ -139,12 +139,12 @@ class TorchWalk(Walk):
             arguments.append(
                 self.in_constructor(self.channels_in(entry, occurrences, flow))
             )
-        for name, argument in entry.block.args.items():
-            given = entry.given.get(name)
+        for argument in entry.block.parameters:
+            given = entry.given.get(argument.name)
             if given is not None:
                 code = self.in_constructor(self.definition.bound(given))
                 arguments.append(
-                    code if argument.default is None else Keyword(name, code)
+                    code if argument.default is None else Keyword(argument.name, code)
                 )
         for name, value in carried(self, entry, occurrences):
             arguments.append(Keyword(name, self.in_constructor(value)))

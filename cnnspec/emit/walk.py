@@ -132,6 +132,9 @@ class Walk(Writing):
     ) -> Flow:
         if entry.repeat is None:
             return self.run_once(entry, flow, variable, occurrences)
+        # `index` is the rounds' own: in what enters them it means that of a loop around.
+        outside = [e for e in flow.channels if "index" not in names(e)]
+        flow = flow._replace(channels=outside)
         if isinstance(entry, Operation | Use):
             flow = self.close(flow, variable)
             found = self.repeated(entry, occurrences, flow)

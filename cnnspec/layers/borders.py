@@ -129,6 +129,7 @@ class Crop(Layer):
 
     op = "crop"
     arity = (1, 2)
+    takes_extent = True
     example = "- crop: {cropping: 2}"
 
     cropping = Sides(

@@ -118,6 +118,7 @@ class Layer(Declared):
     counts_depth: ClassVar[bool] = False  # convolution, dense and recurrent layers
     follows: ClassVar[bool] = False  # keeps shapes: written in its producer's line
     activates: ClassVar[bool] = False  # is an activation function
+    takes_extent: ClassVar[bool] = False  # alone, of the layer that it names
     adds_bias: ClassVar[bool] = False  # its field `bias` is a number added per channel
     # How PyTorch's modules of this class begin, where not as a kernel and its bias do:
     torch_class: ClassVar[str] = ""

@@ -263,14 +263,17 @@ class LocalResponseNorm(Layer):
 
     def pytorch(self, site: Site) -> list[Step]:
         size = site.field("size")
+        # PyTorch takes a view of a volume's squares, which needs them side by side.
+        volume = any(i.inputs[0].rank == 3 for i in site.instances)
         return [
+            *([site.method("contiguous")] if volume else []),
             site.call(
                 "F.local_response_norm",
                 size,
                 alpha=_times(site.field("alpha"), size),
                 beta=site.field("beta"),
                 k=site.field("k"),
-            )
+            ),
         ]
 
     def keras(self, site: Site) -> list[Step]:

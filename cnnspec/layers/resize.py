@@ -58,6 +58,7 @@ class Upsample(Layer):
 
     op = "upsample"
     arity = (1, 2)
+    takes_extent = True
     example = "- upsample: {scale: 2, method: bilinear}"
 
     scale = PerAxis(None, doc="Factor by which each axis grows.", unit="")

@@ -9,9 +9,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -75,23 +75,23 @@ def run_both(
             (N, 1, 1, 1) that are added to (N, H, W, 1) for a bias where N is H.
     """
     for name, checked in specs.items():
-        _prepare(name, checked, folder / name, name in sizes_only, samples)
+        prepare(name, checked, folder / name, name in sizes_only, samples)
     # Keras loads while PyTorch draws the weights and inputs that it waits for.
-    keras, pytorch = _start("keras_side.py", folder), _start("pytorch_side.py", folder)
-    _finish(pytorch)
+    keras, pytorch = start("keras"), start("pytorch")
+    _finish(pytorch, folder)
     for name, checked in specs.items():
         if name not in sizes_only:
-            _hand_over(checked, folder / name)
-    _finish(keras)
-    return {name: _read(checked, folder / name) for name, checked in specs.items()}
+            hand_over(checked, folder / name)
+    _finish(keras, folder)
+    return {name: read(checked, folder / name) for name, checked in specs.items()}
 
 
-def _finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate("go\n")
+def _finish(process: subprocess.Popen[str], folder: Path) -> None:
+    _, errors = process.communicate(f"{folder}\n")
     assert process.returncode == 0, errors[-3000:]
 
 
-def _hand_over(checked: Checked, place: Path) -> None:
+def hand_over(checked: Checked, place: Path) -> None:
     """Lays the weights of PyTorch out for Keras; back again they are the same bits."""
     if "error" in json.loads((place / "pytorch.json").read_text()):
         return
@@ -106,35 +106,52 @@ def _hand_over(checked: Checked, place: Path) -> None:
         assert back[name].tobytes() == value.tobytes(), name
 
 
-def _start(side: str, folder: Path) -> subprocess.Popen[str]:
+def start(side: str, errors: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+    """A process that runs the models in each folder that it reads a line about.
+
+    It answers with a line for each, PyTorch first: Keras takes weights and inputs from it.
+    """
     return subprocess.Popen(
-        [sys.executable, str(HERE / side), str(folder)],
+        [sys.executable, str(HERE / f"{side}_side.py")],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
-def _prepare(
-    name: str, checked: Checked, place: Path, sizes_only: bool, samples: int
+def prepare(
+    name: str,
+    checked: Checked,
+    place: Path,
+    sizes_only: bool,
+    samples: int = 6,
+    models: Mapping[str, str] | None = None,
 ) -> None:
+    """Writes what both sides read of a spec.
+
+    Args:
+        models: the texts of both models by target, where they are known.
+    """
     graph, spec = checked.graph, checked.spec
     assert graph is not None and spec is not None
     for target in TARGETS:
         (place / target).mkdir(parents=True)
         try:
-            text = model_text(checked, target, loss_of(checked))
+            text = (models or {}).get(target) or model_text(
+                checked, target, loss_of(checked)
+            )
         except Exception as fault:  # the other specs run
             text = f"raise RuntimeError({repr(fault)!r})\n"
         (place / target / "model.py").write_text(text)
-    (place / "graph.json").write_text(
-        json.dumps(_plain(graph, loss_of(checked)), default=str)
-    )
+    if not sizes_only:
+        plain = _plain(graph, loss_of(checked))
+        (place / "graph.json").write_text(json.dumps(plain, default=str))
     shapes = {n: graph.shape(e) for n, e in {**graph.inputs, **graph.outputs}.items()}
-    if len(graph.outputs) == 1:
-        shapes["output"] = graph.shape(next(iter(graph.outputs.values())))
+    served = [edge for name, edge in graph.outputs.items() if graph.serves(name)]
+    if len(served) == 1:
+        shapes["output"] = graph.shape(served[0])
     facts = {
         "class": camel(spec.name),
         "function": spec.name,
@@ -186,7 +203,7 @@ def _plain(graph: Graph, loss: str | None) -> dict[str, Any]:
     return {"nodes": nodes, "outputs": graph.outputs, "served": served, "loss": loss}
 
 
-def _read(checked: Checked, place: Path) -> Outcome:
+def read(checked: Checked, place: Path) -> Outcome:
     sides = [json.loads((place / f"{side}.json").read_text()) for side in TARGETS]
     return Outcome(checked, place, *sides)
 
@@ -194,6 +211,10 @@ def _read(checked: Checked, place: Path) -> Outcome:
 def assert_same_network(outcome: Outcome) -> None:
     """Sizes, names and outputs of both models are those of the check."""
     assert_same_sizes(outcome)
+    assert_same_outputs(outcome)
+
+
+def assert_same_outputs(outcome: Outcome) -> None:
     for side in TARGETS:
         assert_close(outcome, side, "outputs")
         assert_close(outcome, side, "training")
@@ -218,20 +239,25 @@ def assert_same_sizes(outcome: Outcome) -> None:
     if len(served) == 1:
         served = {"output": next(iter(served.values()))}
     for found in (outcome.pytorch, outcome.keras):
-        assert found["params"] == training.params
-        assert found["trainable_params"] == training.trainable_params
-        assert found["outputs"] == served
+        for kind, counted in (
+            ("params", training.params),
+            ("trainable_params", training.trainable_params),
+            ("outputs", served),
+        ):
+            assert found[kind] == counted, (kind, found[kind], counted)
     ops = {n.layer.op for n in graph.layers if n.layer is not None}
     # torch convolves with the zeros of missing connections.
     layers = [n.layer for n in graph.layers if n.layer is not None]
     partial = any(layer.values.get("connections") for layer in layers)
     if not (ops & UNCOUNTED or partial):
-        assert outcome.pytorch["macs"] == totals.costs.macs
+        counted = outcome.pytorch["macs"]
+        assert counted == totals.costs.macs, ("macs", counted, totals.costs.macs)
     for found, shapes in (
         (outcome.pytorch, state_shapes(graph)),
         (outcome.keras, variable_shapes(graph)),
     ):
-        assert {n: tuple(s) for n, s in found["weights"].items()} == shapes
+        held = {n: tuple(s) for n, s in found["weights"].items()}
+        assert held == shapes, ("weights", held, shapes)
 
 
 def arrays(outcome: Outcome, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""Runs generated PyTorch models: `python pytorch_side.py FOLDER`.
+"""Runs generated PyTorch models, for each line FOLDER of standard input; answers with a line.
 
 For each FOLDER/NAME/pytorch/model.py: builds it on the meta device and for real, draws weights,
 running statistics and inputs, and writes shapes, counts, weights and outputs beside it; and as
 `expected` what the graph itself comes to on them.
 """
 
+import gc
 import importlib.util
 import json
 import sys
@@ -145,12 +146,18 @@ def save_evaluated(side, graph, weights, inputs, folder):
 
 def main():
     torch.set_num_threads(1)
-    for folder in sorted(Path(sys.argv[1]).iterdir()):
-        try:
-            run(folder)
-        except Exception:
-            error = {"error": traceback.format_exc(limit=-2)}
-            (folder / "pytorch.json").write_text(json.dumps(error))
+    sys.dont_write_bytecode = True
+    gc.freeze()  # what is loaded stays: a collection need not walk it
+    for line in sys.stdin:
+        for folder in sorted(Path(line.rstrip("\n")).iterdir()):
+            if (folder / "pytorch.json").exists():
+                continue  # before this process had to be started again
+            try:
+                run(folder)
+            except Exception:
+                error = {"error": traceback.format_exc(limit=-2)}
+                (folder / "pytorch.json").write_text(json.dumps(error))
+        print("done", flush=True)
 
 
 if __name__ == "__main__":
