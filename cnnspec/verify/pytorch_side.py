@@ -25,12 +25,12 @@ from cnnspec.verify.exchange import (
     STEPS,
     Exchange,
     first_line,
-    look,
     main,
     rates_of,
     unlike,
 )
 from cnnspec.verify.loading import PROGRAM, load_program, rounded
+from cnnspec.verify.looking import look
 from cnnspec.verify.matching import Array, Run
 
 State = dict[str, torch.Tensor]
