@@ -8,7 +8,9 @@ from cnnspec.fields import Boolean, Declared, Number
 
 
 def _rate(default: float) -> Number:
-    return Number(default, above=0, samples=[default, 0.5, 1], doc="Length of a step.")
+    return Number(
+        default, above=0, samples=[default, 0.02, 0.2], doc="Length of a step."
+    )
 
 
 def _decay(default: float, doc: str) -> Number:
@@ -59,7 +61,7 @@ class Adam(Optimizer):
     kind = "adam"
     learning_rate = _rate(1e-3)
     beta1 = Number(
-        0.9, least=0, below=1, samples=[0.9, 0, 0.5], doc="Decay of the first moment."
+        0.9, least=0, below=1, samples=[0.9, 0.5, 0], doc="Decay of the first moment."
     )
     beta2 = Number(
         0.999, least=0, below=1, samples=[0.999, 0.9], doc="Decay of the second moment."

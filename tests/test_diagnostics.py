@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 GOLDENS = Path(__file__).with_name("goldens") / "diagnostics"
 CASES = sorted(folder.name for folder in GOLDENS.iterdir())
 PAGES = load_codes()
-OF_BUILD = ("CS50", "CS520")  # reported by later stages, tested with them
+OF_BUILD = ("CS50", "CS520", "CS60")  # reported by later stages, tested with them
 OF_PLUGINS = ("CS12", "CS390", "CS470", "CS590")  # tested in test_plugins
 
 

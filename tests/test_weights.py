@@ -257,7 +257,7 @@ def test_a_head_for_training_alone_is_missed_where_a_file_lacks_it(
     assert status == 1
     assert printed.splitlines() == [
         "error: serving.weights.h5 does not fit spec.yaml",
-        "  missing: side.dense/kernel (144, 2)  spec.yaml:18",
-        "  missing: side.dense/bias (2)  spec.yaml:18",
+        "  missing: dense1/kernel (144, 2)  spec.yaml:19",
+        "  missing: dense1/bias (2)  spec.yaml:19",
     ]
     assert not (folder / "no.pt").exists()

@@ -17,6 +17,7 @@ from cnnspec.layers.variables import Rows, channels_last, kernel, variable
 from cnnspec.weights.contents import FLOATS, dtype_of
 from cnnspec.weights.layout import (
     MixedKinds,
+    holders,
     state_shapes,
     to_keras,
     to_pytorch,
@@ -26,6 +27,7 @@ from tests.parity.drawing import Count, draw
 from tests.parity.harness import check_text
 
 SPECS = Path(__file__).parents[1] / "specs"
+PAGE = (SPECS.parent / "docs" / "weights.md").read_text(encoding="utf-8")
 SMALL = (
     *("autoencoder", "edge_filters", "lenet5", "lenet5_modern", "linear_classifier"),
     *("resnet18", "resnet20", "signal_classifier", "googlenet", "x_or_o"),
@@ -189,3 +191,25 @@ def test_a_variable_of_a_plugin_may_be_of_any_shape() -> None:
     parts = Rows(table, 4, 6), Rows(table, 0, 2)
     found = variable("parts", *parts, shape=(2, -1, 4), axes=(2, 0, 1))
     assert found.shape == (2, 2, 4) and found.keras_shape == (4, 2, 2)
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_the_page_says_where_each_tensor_lies(op: str) -> None:
+    source, count = random.Random(f"page {op}"), Count()
+    for _ in range(12):
+        graph = draw(op, source, False, count).checked.graph
+        assert graph is not None
+        held = [h for h in holders(graph) if h.node.layer and h.node.layer.op == op]
+        for holder in held:
+            rows = [row for row in PAGE.splitlines() if f"`{op}`" in row]
+            if any(v.path == "bias" for v in holder.variables):
+                rows += [row for row in PAGE.splitlines() if "is a `bias`" in row]
+            told = "\n".join(rows)
+            for weight in holder.weights:
+                assert f"`{weight.name.removesuffix('_reverse')}`" in told
+            for part in [v.path for v in holder.variables]:
+                if f"_{op}/" in part:
+                    assert f"`{part.partition('/')[0]}/`" in PAGE
+                    part = part.partition("/")[2]
+                part = f"PATH{part}" if part.startswith(".") else part
+                assert f"`{part}`" in told

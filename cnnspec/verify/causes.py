@@ -1,145 +1,413 @@
-"""What a layer should have made and what it made enter; the likely cause leaves, as words."""
+"""What a layer should have made and what it made enter; the likely cause leaves, as words.
+
+A cause must explain the numbers, all but a small share of the difference: a wrong one is worse
+than none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnspec.shapes import MAPS
+from cnnspec.verify.functions import ACTIVATIONS, FUNCTIONS
+
 Array = np.ndarray[Any, Any]
 
-NEAR = 1e-4  # how exactly a cause must explain the difference
-LAYERS_WITH_EPSILON = (
-    "batch_norm",
-    "layer_norm",
-    "group_norm",
-    "instance_norm",
-    "rms_norm",
-)
+LEFT = 0.03  # of the difference that a cause may leave unexplained
+NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
+NEAR_ONE = 0.35  # another epsilon changes a factor by less
+WIDEST_BORDER = 3  # pixels
 
 
-def likely_cause(op: str, expected: Array, found: Array) -> str:
+class Case(NamedTuple):
+    """A layer's value as it should be and as it is.
+
+    Args:
+        expected, found: (N, C, ...) float64, a sequence's features at C, too.
+        inputs: what the layer reads, likewise.
+    """
+
+    op: str
+    expected: Array
+    found: Array
+    inputs: Sequence[Array]
+
+    def is_found(self, guess: Array) -> bool:
+        """Whether a guess explains what was found."""
+        return self.is_near(guess, self.found)
+
+    def is_near(self, one: Array, other: Array) -> bool:
+        if one.shape != other.shape or not one.size:
+            return False
+        return bool(np.abs(one - other).max() <= LEFT * self.apart)
+
+    @property
+    def apart(self) -> float:
+        return float(np.abs(self.expected - self.found).max())
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        return tuple(range(2, self.expected.ndim))
+
+    @property
+    def wrong(self) -> Array:
+        """Where it differs."""
+        found: Array = np.abs(self.expected - self.found) > LEFT * self.apart
+        return found
+
+
+def likely_cause(
+    op: str, layout: str, expected: Array, found: Array, inputs: Sequence[Array] = ()
+) -> str:
     """One line; empty where nothing known explains it.
 
     Args:
-        expected, found: (N, C, ...), of the layer `op`.
+        expected, found: (N, C, ...) maps, (N, L, F) sequences or (N, F), of the layer `op`.
+        inputs: what it reads, as it should be.
     """
     if expected.shape != found.shape or not expected.size:
         return ""
-    expected, found = expected.astype(np.float64), found.astype(np.float64)
     if not np.isfinite(found).all():
         return "it has values that are not finite"
-    for cause in (_activation, _order, _shift, _offset, _factor, _edges, _small):
-        words = cause(op, expected, found)
-        if words:
-            return words
-    return ""
+    turned = [_channels_second(layout, array) for array in (expected, found, *inputs)]
+    case = Case(op, turned[0], turned[1], turned[2:])
+    if not case.apart:
+        return ""
+    with np.errstate(all="ignore"):
+        return next(filter(None, (cause(case) for cause in CAUSES)), "")
 
 
-def _same(one: Array, other: Array) -> bool:
-    largest = np.abs(one).max(initial=0)
-    return bool(np.abs(one - other).max(initial=0) <= NEAR * max(largest, 1e-30))
+def applied(layout: str, value: Array, found: Array) -> str:
+    """The activation that makes `found` of a value; empty if it is none."""
+    ours, theirs = (_channels_second(layout, array) for array in (value, found))
+    case = Case("", ours, theirs, ())
+    if not case.apart:
+        return ""
+    with np.errstate(all="ignore"):
+        names = (name for name in ACTIVATIONS if case.is_found(FUNCTIONS[name](ours)))
+        return next(names, "")
 
 
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "ReLU": lambda x: np.maximum(x, 0),
-    "tanh": np.tanh,
-    "the sigmoid": lambda x: 1 / (1 + np.exp(-np.clip(x, -700, 700))),
-}
+def is_function(layout: str, value: Array, made: Array) -> bool:
+    """Whether a layer makes a function of each number, as those do that `applied` finds."""
+    return value.shape == made.shape and bool(applied(layout, value, made))
 
 
-def _activation(op: str, expected: Array, found: Array) -> str:
+def _channels_second(layout: str, array: Array) -> Array:
+    array = array.astype(np.float64)
+    return array if layout == MAPS or array.ndim < 3 else np.moveaxis(array, -1, 1)
+
+
+def _activation(case: Case) -> str:
     for name, function in FUNCTIONS.items():
-        if _same(expected, function(found)) and not _same(expected, found):
+        if case.is_near(case.expected, function(case.found)):
             return f"{name} is missing behind it"
-        if _same(function(expected), found):
+        if case.is_found(function(case.expected)):
             return f"{name} is applied to it, which it should not be"
     return ""
 
 
-def _order(op: str, expected: Array, found: Array) -> str:
-    """The same numbers of a sample at other places."""
-    flat = (len(expected), -1)
-    ours, theirs = np.sort(expected.reshape(flat)), np.sort(found.reshape(flat))
-    if not _same(ours, theirs):
+def _passed_on(case: Case) -> str:
+    if len(case.inputs) != 1 or case.inputs[0].shape != case.found.shape:
         return ""
-    if expected.ndim > 2:
-        channels = np.sort(expected, 1), np.sort(found, 1)
-        if _same(*channels):
-            return "its channels are in another order"
-        for axis in range(2, expected.ndim):
-            if _same(expected, np.flip(found, axis)):
+    (given,) = case.inputs
+    if case.is_found(given):
+        return "it passes on what it is given"
+    for name, function in FUNCTIONS.items():
+        if case.is_found(function(given)):
+            return f"it is {name} of what it is given"
+    return ""
+
+
+def _merged(case: Case) -> str:
+    """Several inputs of one shape, put together in another way."""
+    shapes = {array.shape for array in case.inputs}
+    if len(case.inputs) < 2 or shapes != {case.found.shape}:
+        return ""
+    every = np.stack(case.inputs)
+    first, second = every[:2]
+    ways = {
+        "the sum": every.sum(0),
+        "the product": every.prod(0),
+        "the mean": every.mean(0),
+        "the maximum": every.max(0),
+        "the minimum": every.min(0),
+        "the difference": first - second,
+        "the difference the other way round": second - first,
+        "the sum of some": every[:-1].sum(0),
+    }
+    for name, guess in ways.items():
+        if case.is_found(guess):
+            return f"it is {name} of what it is given"
+    for number, guess in enumerate(every, 1):
+        if case.is_found(guess):
+            return f"it is number {number} of what it is given, alone"
+    return ""
+
+
+def _order(case: Case) -> str:
+    """The same numbers of a sample at other places."""
+    flat = (len(case.expected), -1)
+    ours = np.sort(case.expected.reshape(flat))
+    if not case.is_near(ours, np.sort(case.found.reshape(flat))):
+        return ""
+    if case.spatial:
+        for axis in case.spatial:
+            if case.is_found(np.flip(case.expected, axis)):
                 return "it is mirrored"
-    return (
-        "it has the right numbers in another order (that of axes, such as of `flatten`)"
-    )
+        if case.is_near(np.sort(case.expected, 1), np.sort(case.found, 1)):
+            return "its channels are in another order"
+    return "it has the right numbers in another order: that of the axes"
 
 
-def _shift(op: str, expected: Array, found: Array) -> str:
+def _shift(case: Case) -> str:
     """Windows that begin elsewhere: padding on the other side."""
-    for axis in range(2, expected.ndim):
-        if expected.shape[axis] < 3:
+    for axis in case.spatial:
+        if case.expected.shape[axis] < 3:
             continue
-        inner = [slice(None)] * expected.ndim
-        outer = list(inner)
-        inner[axis], outer[axis] = slice(2, -1), slice(1, -2)
-        if expected.shape[axis] < 5:
-            inner[axis], outer[axis] = slice(1, None), slice(None, -1)
-        for ours, theirs in ((inner, outer), (outer, inner)):
-            if expected[tuple(ours)].size and _same(
-                expected[tuple(ours)], found[tuple(theirs)]
-            ):
+        later, earlier = (
+            tuple(part if i == axis else slice(None) for i in range(case.found.ndim))
+            for part in (slice(2, -1), slice(1, -2))
+        )
+        if case.expected.shape[axis] < 5:
+            later, earlier = (
+                tuple(p if i == axis else slice(None) for i in range(case.found.ndim))
+                for p in (slice(1, None), slice(None, -1))
+            )
+        for ours, theirs in ((later, earlier), (earlier, later)):
+            same = case.is_near(case.expected[ours], case.found[ours])
+            if case.is_near(case.expected[ours], case.found[theirs]) and not same:
                 return "it is shifted by one pixel: the padding is on the other side"
     return ""
 
 
-def _offset(op: str, expected: Array, found: Array) -> str:
-    """The same number added to all of a channel."""
-    apart = found - expected
-    if expected.ndim < 2 or len(expected) < 2:
+def _pooled(case: Case) -> str:
+    """Whether values are single ones of the input, as a maximum is, or made of several."""
+    if case.op not in ("max_pool", "adaptive_max_pool", "avg_pool", "upsample"):
         return ""
-    axes = (0, *range(2, expected.ndim))
-    mean = apart.mean(axes, keepdims=True)
-    if _same(apart, np.broadcast_to(mean, apart.shape)) and np.abs(mean).max() > 0:
-        return (
-            "each channel is off by a number of its own: the bias is missing or another"
-        )
+    if len(case.inputs) != 1:
+        return ""
+    (given,) = case.inputs
+    taken = [_taken(value, given) for value in (case.expected, case.found)]
+    if taken == [False, True]:
+        return "each value is a single one of its input, not made of several"
+    if taken == [True, False]:
+        return "its values are made of several of its input, not single ones"
     return ""
 
 
-def _factor(op: str, expected: Array, found: Array) -> str:
-    """All of a channel multiplied by the same number."""
-    axes = (0, *range(2, expected.ndim))
-    power = (expected**2).sum(axes, keepdims=True)
-    if (power == 0).any():
+def _taken(value: Array, given: Array) -> bool:
+    known = np.append(np.unique(given), 0.0)  # zeros are padding
+    known.sort()
+    places = np.clip(np.searchsorted(known, value), 1, len(known) - 1)
+    near = np.minimum(np.abs(known[places] - value), np.abs(known[places - 1] - value))
+    return bool(near.max() <= 1e-6 * np.abs(known).max())
+
+
+def _offset(case: Case) -> str:
+    """The same number added to all of a channel."""
+    apart = case.found - case.expected
+    if len(apart) < 2:
         return ""
-    factor = (expected * found).sum(axes, keepdims=True) / power
-    if not _same(found, expected * factor):
+    mean = apart.mean((0, *case.spatial), keepdims=True)
+    if not case.is_near(apart, np.broadcast_to(mean, apart.shape)):
         return ""
-    if _same(factor, np.full_like(factor, factor.flat[0])):
+    if case.is_near(mean, np.full_like(mean, mean.flat[0])) and mean.size > 1:
+        return f"{mean.flat[0]:.6g} is added to it"
+    return "each channel is off by a number of its own: the bias is missing or another"
+
+
+def _factor(case: Case) -> str:
+    """All of it, or all of a channel, multiplied by the same number."""
+    factor = _ratio(case, (0, *case.spatial))
+    if factor is None:
+        return ""
+    whole = np.full_like(factor, factor.flat[0])
+    if case.is_found(case.expected * whole):
         return f"it is {factor.flat[0]:.6g} times as large"
-    if op in LAYERS_WITH_EPSILON:
-        return (
-            "each channel has a factor of its own: another epsilon, or other statistics"
-        )
+    if case.op in NORMS:
+        return _of_norm(factor)
     return "each channel has a factor of its own"
 
 
-def _edges(op: str, expected: Array, found: Array) -> str:
-    """Right within, wrong along the border."""
-    if expected.ndim < 3 or min(expected.shape[2:]) < 3:
+def _ratio(case: Case, axes: tuple[int, ...]) -> Array | None:
+    """The factor over some axes that explains it."""
+    power = (case.expected**2).sum(axes, keepdims=True)
+    mixed = (case.expected * case.found).sum(axes, keepdims=True)
+    factor: Array = np.divide(mixed, power, out=np.ones_like(power), where=power > 0)
+    return factor if case.is_found(case.expected * factor) else None
+
+
+def _of_norm(factor: Array) -> str:
+    near = np.abs(factor - 1).max() <= NEAR_ONE
+    if near and ((factor <= 1).all() or (factor >= 1).all()):
+        return "its values are spread a bit otherwise: another epsilon"
+    return "it is scaled otherwise: its scale is missing, or it has other statistics"
+
+
+def _spread(case: Case) -> str:
+    """A norm whose channels, or a sample's, have a factor and an offset."""
+    if case.op in (*WINDOWS, "dense"):
+        return _but_for_bias(case)
+    if case.op not in NORMS:
         return ""
-    inside = (slice(None), slice(None), *[slice(1, -1)] * (expected.ndim - 2))
-    if _same(expected[inside], found[inside]):
-        return "only its border differs: the padding, or what it is filled with"
+    every = tuple(range(1, case.expected.ndim))
+    for axes in (every, (1,)):
+        factor = _ratio(case, axes)
+        if factor is not None and case.expected.shape[1] > 2:
+            return _of_norm(factor)
+    for axes in ((0, *case.spatial), case.spatial):
+        if not axes or np.prod([case.expected.shape[axis] for axis in axes]) < 4:
+            continue
+        ours = case.expected - case.expected.mean(axes, keepdims=True)
+        theirs = case.found - case.found.mean(axes, keepdims=True)
+        power = (ours**2).sum(axes, keepdims=True)
+        mixed = (ours * theirs).sum(axes, keepdims=True)
+        factor = np.divide(mixed, power, out=np.ones_like(power), where=power > 0)
+        if case.is_near(ours * factor, theirs):
+            return _of_norm(factor)
     return ""
 
 
-def _small(op: str, expected: Array, found: Array) -> str:
-    apart = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)
-    if op in LAYERS_WITH_EPSILON and apart < 1e-2:
-        return "a small difference: another epsilon"
-    if apart < 1e-2:
-        return "a small difference: another form of the function, or a constant"
+def _but_for_bias(case: Case) -> str:
+    axes = (0, *case.spatial)
+    ours = case.expected - case.expected.mean(axes, keepdims=True)
+    theirs = case.found - case.found.mean(axes, keepdims=True)
+    power = (ours**2).sum()
+    factor = float((ours * theirs).sum() / power) if power else 0.0
+    if power and case.is_near(ours * factor, theirs):
+        return f"but for its bias it is {factor:.6g} times as large"
     return ""
+
+
+def _divided(case: Case) -> str:
+    if case.op != "local_response_norm" or (case.expected * case.found < 0).any():
+        return ""
+    return "it is divided by something else: size, alpha, beta or k"
+
+
+def _negative(case: Case) -> str:
+    if len(case.inputs) != 1 or case.inputs[0].shape != case.found.shape:
+        return ""
+    negative = case.inputs[0] < 0
+    if not negative.any() or negative.all() or case.wrong[~negative].any():
+        return ""
+    if case.op in ("leaky_relu", "prelu"):
+        return "it differs only where its input is negative: another slope"
+    if case.op in ("elu", "selu"):
+        return "it differs only where its input is negative: another alpha"
+    return "it differs only where its input is negative"
+
+
+FILLS = {
+    "avg_pool": "the padding, or whether it counts in the mean",
+    "max_pool": "the padding, or what it is filled with",
+    "conv": "the padding, or what it is filled with",
+    "pad": "what it is filled with",
+}
+
+
+def _edges(case: Case) -> str:
+    """Right within, wrong along the border."""
+    sizes = case.expected.shape[2:]
+    wrong = case.wrong
+    for width in range(1, WIDEST_BORDER + 1):
+        axes = [axis for axis, size in enumerate(sizes, 2) if size > 2 * width]
+        if not axes:
+            break
+        inside = tuple(
+            slice(width, -width) if axis in axes else slice(None)
+            for axis in range(case.expected.ndim)
+        )
+        if not wrong[inside].any():
+            why = FILLS.get(case.op, "")
+            return "only its border differs" + (f": {why}" if why else "")
+    return ""
+
+
+def _some(case: Case) -> str:
+    """Only some channels, or some positions of a sequence."""
+    if case.expected.ndim > 3:
+        names = {1: "channels"}
+    else:
+        names = {1: "channels", 2: "positions"}
+    for axis, name in names.items():
+        if axis >= case.expected.ndim:
+            continue
+        others = tuple(i for i in range(case.expected.ndim) if i != axis)
+        wrong: Array = np.asarray(case.wrong.any(others))
+        runs = list(_runs(wrong))
+        if not wrong.all() and len(runs) <= 2 and len(wrong) > 2:
+            return f"only {name} {' and '.join(runs)} of {len(wrong)} differ, from 0"
+    return ""
+
+
+def _runs(wrong: Array) -> Iterator[str]:
+    """`2 to 4` for each run of trues."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], wrong.astype(int), [0]))))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        yield f"{start}" if stop - start == 1 else f"{start} to {stop - 1}"
+
+
+def _small(case: Case) -> str:
+    if case.apart >= 1e-2 * max(np.abs(case.expected).max(), 1e-30):
+        return ""
+    if case.op in NORMS:
+        return (
+            "a small difference: another epsilon, or another estimate of the variance"
+        )
+    return "a small difference: another form of the function, or a constant"
+
+
+CAUSES: tuple[Callable[[Case], str], ...] = (
+    _passed_on,
+    _activation,
+    _merged,
+    _order,
+    _shift,
+    _pooled,
+    _offset,
+    _factor,
+    _spread,
+    _negative,
+    _divided,
+    _edges,
+    _some,
+    _small,
+)
+WINDOWS = (
+    "conv",
+    "depthwise_conv",
+    "separable_conv",
+    "conv_transpose",
+    "max_pool",
+    "avg_pool",
+    "lp_pool",
+)
+# Of other layers whose shape is another one.
+SHAPES = {
+    "upsample": "its scale or size",
+    "pad": "how much is padded, or where",
+    "crop": "how much is cropped, or where",
+    "dense": "the number of its units",
+    "permute": "the order of its axes",
+    "concat": "what it joins, or along which axis",
+    "flatten": "which axes it flattens",
+    "pixel_shuffle": "its factor, or its direction",
+    "lstm": "its units, its directions, or whether it gives each position",
+    "gru": "its units, its directions, or whether it gives each position",
+}
+
+
+def shape_cause(op: str, layout: str, sizes: Sequence[int], made: Sequence[int]) -> str:
+    """Why a layer that should make `sizes` makes other ones, both without the batch."""
+    if op in WINDOWS and layout == MAPS and len(sizes) == len(made):
+        if list(sizes[1:]) == list(made[1:]):
+            return "the number of its filters"
+        return "the window: kernel, stride, padding or dilation"
+    if op.startswith(("global_", "adaptive_")):
+        return "the axes or sizes that it keeps"
+    return SHAPES.get(op, "")

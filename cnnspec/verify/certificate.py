@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnspec.verify.causes import shape_cause
 from cnnspec.verify.exchange import LIMITS
 from cnnspec.verify.nodes import Watched
 from cnnspec.verify.training import (
@@ -107,30 +108,56 @@ def _composed(kernel: str) -> str:
 
 
 def layer_differences(folder: Path, nodes: list[Watched]) -> list[Difference]:
-    """Weights that one lacks and layers whose values are not the reference's, in its order."""
+    """Weights that one lacks and layers whose values are not the reference's, in its order.
+
+    Weights are looked at with the layers of the first pass: one layer's other size makes those
+    of later layers other ones.
+    """
     places = {node.path: place for place, node in enumerate(nodes)}
-    found = []
+    found: list[tuple[int, int, Difference]] = []
     for side in SIDES:
+        built = not _read(folder, f"{side}-{PASSES[0]}").get("fault")
         for name, (own, given) in _read(folder, f"{side}-unlike").items():
-            layer = _owner(name, places)
-            found.append(
-                (0, places.get(layer, -1), _unlike(side, name, own, given, layer))
-            )
+            if own is not None or built:
+                layer = _owner(name, places)
+                difference = _unlike(side, name, own, given, layer)
+                found.append((0, places.get(layer, -1), difference))
     for order, pass_ in enumerate(PASSES):
         for side in SIDES:
-            result = _read(folder, f"{side}-{pass_}")
-            rows, fault = result.get("rows", {}), result.get("fault", "")
-            wrong = []
-            for node in nodes:
-                row = rows.get(node.path)
-                if row is not None and not _is_near(row, LIMITS[pass_]):
-                    place = places[node.path]
-                    wrong.append((order, place, _layer(side, pass_, node, row, fault)))
-            if fault and not wrong:
-                wrong.append((order, len(nodes), Difference(pass_, "", side, fault)))
-            found += wrong
+            found += [
+                (order, places.get(difference.layer, len(nodes)), difference)
+                for difference in _of_pass(folder, side, pass_, nodes)
+            ]
     found.sort(key=lambda item: item[:2])
     return [difference for _, _, difference in found]
+
+
+def _of_pass(
+    folder: Path, side: str, pass_: str, nodes: list[Watched]
+) -> list[Difference]:
+    result = _read(folder, f"{side}-{pass_}")
+    rows, fault = result.get("rows", {}), result.get("fault", "")
+    wrong = [
+        _layer(side, pass_, node, rows[node.path], fault)
+        for node in nodes
+        if node.path in rows and not _is_near(rows[node.path], LIMITS[pass_])
+    ]
+    if result.get("behind"):
+        wrong.insert(0, _behind(side, pass_, **result["behind"]))
+    return wrong or ([Difference(pass_, "", side, fault)] if fault else [])
+
+
+def _behind(
+    side: str, pass_: str, layer: str, reader: str, function: str
+) -> Difference:
+    what = f"{NAMES[side]} makes it right, but `{reader}` reads something else"
+    return Difference(
+        pass_,
+        layer,
+        side,
+        what,
+        f"{function} is applied behind it, which the spec has not",
+    )
 
 
 def _is_near(row: dict[str, Any], limit: float) -> bool:
@@ -178,14 +205,14 @@ def _layer(
 ) -> Difference:
     how = "float32, serving" if pass_ == "serving" else "float64, training"
     if row["gap"] is None:
+        cause = ""
         wanted, made = _crossed(node.sizes), _crossed((row["shape"] or ())[1:])
         if made in ("", wanted):
             what = f"{NAMES[side]} makes nothing of shape {wanted}"
         else:
             what = f"{NAMES[side]} makes {made}, the spec {wanted}"
-        cause = (
-            "the window: kernel, stride, padding or dilation" if row["shape"] else ""
-        )
+            sizes = row["shape"][1:]
+            cause = shape_cause(node.op, node.layout, node.sizes, sizes)
         return Difference(pass_, node.path, side, what, cause or fault)
     where = ", ".join(map(str, row["where"]))
     other = "PyTorch" if side == "keras" else "the spec's own program"

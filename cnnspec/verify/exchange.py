@@ -8,15 +8,15 @@ import traceback
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from cnnspec.verify.causes import likely_cause
-from cnnspec.verify.loading import rounded
-from cnnspec.verify.matching import Array, Run
+from cnnspec.verify.loading import PROGRAM, rounded
+from cnnspec.verify.matching import Array
 from cnnspec.verify.nodes import Watched
 
 STEPS, ONE_STEP, STOP = (
@@ -78,6 +78,21 @@ class Exchange(NamedTuple):
                 if str(index) in told:
                     yield node, values.get_tensor(str(index))
 
+    def given(self, pass_: str, node: Watched) -> list[Array]:
+        """What the reference gives that layer, (N, C, H, W); none where it isn't all told."""
+        places = {other.path: str(i) for i, other in enumerate(self.nodes)}
+        inputs = self.inputs()
+        with safe_open(
+            self.folder / f"reference-{pass_}.safetensors", framework="numpy"
+        ) as values:
+            told = set(values.keys())
+            if any(r not in inputs and places[r] not in told for r in node.reads):
+                return []
+            return [
+                inputs[r] if r in inputs else values.get_tensor(places[r])
+                for r in node.reads
+            ]
+
     def save(self, name: str, found: Any) -> None:
         text = json.dumps(found, allow_nan=True)
         (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
@@ -114,49 +129,19 @@ def unlike(
     }
 
 
-def look(
-    exchange: Exchange,
-    side: str,
-    pass_: str,
-    run: Run,
-    there: Callable[[Watched, Array], Array],
-    here: Callable[[Watched, Array], Array],
-    fault: str,
-) -> None:
-    """Writes how near each layer's value of a run is to that of the reference.
-
-    Args:
-        fault: why the run ended before its end; empty where it did not.
-        there: turns an expected value to how the side holds it.
-        here: turns a value of the side back, to (N, C, H, W).
-    """
-    rows = {}
-    limit = LIMITS[pass_]
-    for node, expected in exchange.expected(pass_):
-        match = run.match(there(node, expected), node.module, limit)
-        if match is None:
-            shape = run.named_shape(node.module)
-            if shape is not None:
-                batch = [len(expected) if size is None else size for size in shape]
-                shape = here(node, np.empty(batch, np.bool_)).shape
-            rows[node.path] = {"gap": None, "shape": shape}
-            continue
-        row = {
-            "gap": match.gap,
-            "where": match.where,
-            "expected": match.expected,
-            "found": match.found,
-        }
-        if not match.gap <= limit:
-            row["cause"] = likely_cause(node.op, expected, here(node, match.array))
-        rows[node.path] = row
-    exchange.save(f"{side}-{pass_}", {"rows": rows, "fault": fault})
-
-
 def first_line(error: Exception) -> str:
-    """What an exception says, on one line."""
+    """What an exception says, on one line, with the program's line that it came from."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    programs = {file for module in PROGRAM if (file := _file_of(module))}
+    frames = [f for f in extract_tb(error.__traceback__) if f.filename in programs]
+    if not frames:
+        return said
+    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line})"
+
+
+def _file_of(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)
 
 
 def main(side: str, run: Callable[[Exchange], None]) -> None:

@@ -24,13 +24,13 @@ from cnnspec.verify.exchange import (
     STEPS,
     Exchange,
     first_line,
-    look,
     main,
     rates_of,
     unlike,
 )
 from cnnspec.verify.kernels import compose_in_float64, composed
-from cnnspec.verify.loading import load_program
+from cnnspec.verify.loading import PROGRAM, load_program
+from cnnspec.verify.looking import look
 from cnnspec.verify.matching import Array, Run
 from cnnspec.verify.nodes import Watched
 
@@ -137,12 +137,16 @@ def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
         for node in exchange.nodes
     }
     found, fault = Run(), ""
+    seen = recording(found, sizes)
     try:
-        with recording(found, sizes):
+        with seen:
             model = build(exchange, weights, pass_ == "training")
             call(model, inputs, pass_)
     except Exception as error:
         fault = first_line(error)
+        if seen.last is not None:
+            with seen:
+                call_unfinished(seen.last, exchange, weights, inputs, pass_)
         if pass_ == "training" and any(words in str(error) for words in NO_KERNEL):
             exchange.save("no-float64", kernel_in(str(error)))
             return
@@ -171,15 +175,38 @@ def call(model: keras.Model, inputs: list[Any], pass_: str) -> Any:
     return model(given, training=pass_ == "training")
 
 
+def call_unfinished(
+    last: keras.KerasTensor,
+    exchange: Exchange,
+    weights: dict[str, Array],
+    inputs: list[Any],
+    pass_: str,
+) -> None:
+    """Runs what there is of a model that can't be built whole."""
+    given = dict(zip(exchange.facts["inputs"], inputs, strict=True))
+    sources = keras.utils.get_source_inputs(last)
+    names = [tensor.name for tensor in sources]
+    if not set(names) <= given.keys():
+        return
+    model = keras.Model(sources, last)
+    assign(model, weights, exchange)
+    call(model, [given[name] for name in names], pass_)
+
+
 def by_name(outputs: Any) -> dict[str, Any]:
     return outputs if isinstance(outputs, dict) else {"output": outputs}
 
 
 class recording:
-    """Within it, what Keras' layers and operations make is kept, where its shape is asked for."""
+    """Within it, what Keras' layers and operations make is kept, where its shape is asked for.
+
+    `last` is what the last one makes in a model that is being built.
+    """
 
     def __init__(self, run: Run, shapes: set[tuple[int, ...]]) -> None:
         self.run, self.shapes = run, shapes
+        self.last: keras.KerasTensor | None = None
+        self.depth = 0
 
     def __enter__(self) -> None:
         self.calls = {cls: cls.__call__ for cls in (Operation, keras.Layer)}
@@ -192,12 +219,17 @@ class recording:
 
     def kept(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(operation: Any, *args: Any, **options: Any) -> Any:
-            result = original(operation, *args, **options)
+            self.depth += 1
+            try:
+                result = original(operation, *args, **options)
+            finally:
+                self.depth -= 1
             values = list(tensors_in(result))
             for value in values:
                 name = operation.name if len(values) == 1 else ""
                 if isinstance(value, keras.KerasTensor):
                     self.run.promise(tuple(value.shape), name)
+                    self.last = self.last if self.depth else value
                 elif tuple(value.shape) in self.shapes or name:
                     self.run.add(np.asarray(value), name)
             return result
@@ -222,8 +254,7 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
         float64: else it is one step, in float32.
     """
     use(float64)
-    names = ("data", "model", "train")
-    _, module, program = load_program(exchange.folder / "keras", names, float64)
+    _, module, program = load_program(exchange.folder / "keras", PROGRAM, float64)
     model = make(module, exchange, weights)
     tf.config.run_functions_eagerly(True)
     count = exchange.facts["steps"] if float64 else 1
@@ -245,11 +276,14 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
 
     program.to_input = lambda x: x
     program.batches = lambda data, groups: batches(exchange, float64)
-    tf.GradientTape.gradient = watched
     samples = exchange.facts["samples"]
     order = np.arange(samples * count)
     bar = SimpleNamespace(update=lambda count: None)
-    program.run_epoch(on_tensors, None, order, samples, bar)
+    tf.GradientTape.gradient = watched
+    try:
+        program.run_epoch(on_tensors, None, order, samples, bar)
+    finally:
+        tf.GradientTape.gradient = gradient
     exchange.save("keras-losses", losses)
     arrays = {variable.path: variable.numpy() for variable in model.weights}
     save_file(arrays, exchange.folder / "keras-weights.safetensors")

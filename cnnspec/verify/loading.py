@@ -7,14 +7,16 @@ so 0.9 would be another number there than in PyTorch.
 from __future__ import annotations
 
 import ast
+import linecache
 import struct
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+PROGRAM = ("data", "model", "train")  # files of a program that are run
 # TensorFlow's functions that make float32 unless they are told a type.
-_MAKERS = {"zeros", "ones", "constant", "fill"}
+_MAKERS = {"zeros", "ones", "constant", "fill", "one_hot"}
 
 
 def rounded(value: float) -> float:
@@ -72,13 +74,17 @@ def load_program(
     found = []
     for name in names:
         path = folder / f"{name}.py"
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        text, origin = path.read_text(encoding="utf-8"), str(path)
         if float64:
-            tree = ast.fix_missing_locations(_InFloat64().visit(tree))
+            text = ast.unparse(_InFloat64().visit(ast.parse(text, origin)))
+            # Where TensorFlow reads the functions that it turns into graphs.
+            origin = f"{path} in float64"
+            lines = text.splitlines(keepends=True)
+            linecache.cache[origin] = (len(text), None, lines, origin)
         module = ModuleType(name)
         module.__file__ = str(path)
         vars(module).update(given or {})
         sys.modules[name] = module
-        exec(compile(tree, str(path), "exec"), vars(module))
+        exec(compile(text, origin, "exec"), vars(module))
         found.append(module)
     return found

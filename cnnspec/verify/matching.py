@@ -6,6 +6,7 @@ the value of a layer is the array of the run that is nearest to what the referen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ class Run:
         self._by_shape: dict[tuple[int, ...], list[Array]] = {}
         self._named: dict[str, Array] = {}
         self._probes: dict[tuple[int, ...], Array] = {}
+        self._taken: set[tuple[int, tuple[int, ...]]] = set()
         self._promised: dict[str, tuple[int | None, ...]] = {}
 
     def add(self, array: Array, name: str = "") -> None:
@@ -67,19 +69,31 @@ class Run:
         """What a layer will make, where a program knows that before it runs."""
         self._promised[name] = shape
 
-    def match(self, expected: Array, name: str, limit: float) -> Match | None:
-        """The nearest array of that shape; where none is near, the one of that name.
+    def take(self, arrays: Iterable[Array]) -> None:
+        """From now on these are no other layer's."""
+        self._taken |= {_place(array) for array in arrays}
 
-        None where there is no array of that shape, or the one of that name has another.
-        """
+    def match(self, expected: Array, limit: float) -> Match | None:
+        """The nearest array of that shape; None where none is near."""
         candidates = self._by_shape.get(expected.shape, [])
         best = self._nearest(expected, candidates, limit) if candidates else None
-        if best is not None and best.gap <= limit:
-            return best
+        return best if best is not None and best.gap <= limit else None
+
+    def own(self, expected: Array, name: str) -> Match | None:
+        """What a layer makes whose value is none: what is called so, or the nearest.
+
+        None where there is nothing of that shape, or what is called so has another.
+        """
         named = self._named.get(name)
-        if named is None:
-            return best
-        return compare(expected, named) if named.shape == expected.shape else None
+        if named is not None:
+            return compare(expected, named) if named.shape == expected.shape else None
+        matches = [compare(expected, array) for array in self.others(expected)]
+        return min(matches, key=lambda match: match.gap, default=None)
+
+    def others(self, expected: Array) -> list[Array]:
+        """What has that shape and was taken by no layer."""
+        candidates = self._by_shape.get(expected.shape, [])
+        return [array for array in candidates if _place(array) not in self._taken]
 
     def _nearest(
         self, expected: Array, candidates: list[Array], limit: float
@@ -103,6 +117,11 @@ class Run:
         """The shape of what that layer made, if the program has one of that name."""
         found = self._named.get(name)
         return self._promised.get(name) if found is None else found.shape
+
+
+def _place(array: Array) -> tuple[int, tuple[int, ...]]:
+    """The same for two views of one array; a run keeps all that it made."""
+    return array.__array_interface__["data"][0], array.shape
 
 
 def _positions(size: int) -> Array:

@@ -9,7 +9,7 @@ from cnnspec.names import dotted
 from cnnspec.spec import Reuse
 
 if TYPE_CHECKING:
-    from cnnspec.graph import Graph, Node, Scope
+    from cnnspec.graph import Edge, Graph, Node, Scope
     from cnnspec.spec import Entry
 
 
@@ -25,6 +25,7 @@ class Watched(NamedTuple):
         call: how many calls of that module come before.
         sizes: of its output, without the batch.
         left: whether the model leaves it to the loss: its value is what enters it.
+        reads: paths of the outputs that it reads, or names of inputs.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Watched(NamedTuple):
     sizes: tuple[int, ...]
     left: bool
     serves: bool
+    reads: tuple[str, ...]
 
 
 def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
@@ -60,10 +62,9 @@ def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
         left = node.entry in plain and node.layer.op in ("softmax", "sigmoid")
         for port, shape in enumerate(node.outputs):
             assert shape is not None
-            path = node.path if len(node.outputs) == 1 else f"{node.path}.{port}"
             found.append(
                 Watched(
-                    path,
+                    _path(node, port),
                     node.layer.op,
                     scope,
                     name,
@@ -75,9 +76,20 @@ def watched_nodes(graph: Graph, plain: frozenset[Entry]) -> list[Watched]:
                     shape.sizes,
                     left,
                     node.serves,
+                    tuple(_read(graph, edge) for edge in node.inputs),
                 )
             )
     return found
+
+
+def _path(node: Node, port: int) -> str:
+    return node.path if len(node.outputs) == 1 else f"{node.path}.{port}"
+
+
+def _read(graph: Graph, edge: Edge) -> str:
+    """The path of an output, or the name of an input."""
+    names = {given: name for name, given in graph.inputs.items()}
+    return names.get(edge) or _path(graph.nodes[edge.node], edge.port)
 
 
 def _is_splitter(graph: Graph, node: Node) -> bool:

@@ -25,12 +25,12 @@ from cnnspec.verify.exchange import (
     STEPS,
     Exchange,
     first_line,
-    look,
     main,
     rates_of,
     unlike,
 )
-from cnnspec.verify.loading import load_program, rounded
+from cnnspec.verify.loading import PROGRAM, load_program, rounded
+from cnnspec.verify.looking import look
 from cnnspec.verify.matching import Array, Run
 
 State = dict[str, torch.Tensor]
@@ -41,7 +41,7 @@ def run(exchange: Exchange) -> None:
     torch.set_num_threads(exchange.facts["threads"])
     facts = exchange.facts
     torch.manual_seed(facts["seed"])
-    state = draw_weights(build(exchange, "pytorch"), facts)
+    state = draw_weights(build(exchange, "reference"), facts)
     save(exchange, "weights", state)
     print("weights", flush=True)
     no_dropout()
@@ -89,8 +89,11 @@ def make(
     if state is not None:
         own = model.state_dict()
         exchange.save("pytorch-unlike", unlike(sizes(own), sizes(state)))
+        constants = exchange.facts["pytorch_constants"]  # stay as the program has them
         fitting = {
-            n: v for n, v in state.items() if n in own and own[n].shape == v.shape
+            name: value
+            for name, value in state.items()
+            if name in own and own[name].shape == value.shape and name not in constants
         }
         model.load_state_dict(fitting, strict=False)
     return model
@@ -266,8 +269,7 @@ def train(
         turned: with the channels last in memory.
     """
     torch.set_default_dtype(torch.float64 if float64 else torch.float32)
-    names = ("data", "model", "train")
-    _, module, program = load_program(exchange.folder / "pytorch", names, float64)
+    _, module, program = load_program(exchange.folder / "pytorch", PROGRAM, float64)
     model = make(module, exchange, state, float64)
     optimizer = program.make_optimizer(model)
     if float64:

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,18 @@ class Failed(Exception):
         self.side, self.message, self.log = side, message, log
 
 
-def run_sides(folder: Path, graph: Graph) -> None:
-    """Runs both to their ends; raises Failed."""
-    with _side("keras", folder) as keras, _side("pytorch", folder) as pytorch:
+Process = subprocess.Popen[str]
+Start = Callable[[str, Path], AbstractContextManager[Process]]
+
+
+def run_sides(folder: Path, graph: Graph, start: Start | None = None) -> None:
+    """Runs both to their ends; raises Failed.
+
+    Args:
+        start: gives the process of a side for a folder; by default one of its own.
+    """
+    start = start or _side
+    with start("keras", folder) as keras, start("pytorch", folder) as pytorch:
         _wait(pytorch, "weights", "pytorch", folder)
         state = load_file(folder / "weights.safetensors")
         found = to_keras(graph, state)

@@ -177,6 +177,8 @@ def _same_estimator(
             continue
         calls = 1 + sum(node.reuses == holder.node.path for node in graph.layers)
         decay = rounded(holder.node.layer.values["decay"])
+        if decay == 1:
+            continue  # nothing is estimated
         kept = decay ** (steps * calls) * start[name].astype(ours[name].dtype)
         (shape,) = graph.shapes_in(holder.node)
         n = samples * int(np.prod(shape.spatial if shape.layout == MAPS else ()))

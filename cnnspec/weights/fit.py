@@ -64,15 +64,15 @@ def differences(expected: Expected, found: Mapping[str, Array], spec: str) -> li
             strange.append(f"no weights: {name} holds {kind}, not {_or(FLOATS)}")
     known = expected.shapes.keys() | expected.counters
     unexpected = [
-        f"unexpected: {_name(name)} {_shape(shape)}"
+        f"unexpected: {shown(name)} {_shape(shape)}"
         for name, shape in sorted(shapes.items())
         if name not in known
     ]
     kinds = (missing, unexpected, others, strange)
-    return [line for lines in kinds for line in _few(lines)]
+    return [line for lines in kinds for line in few(lines)]
 
 
-def _few(lines: list[str]) -> list[str]:
+def few(lines: list[str]) -> list[str]:
     if len(lines) <= MOST:
         return lines
     kind = lines[0].partition(":")[0]
@@ -87,7 +87,7 @@ def _or(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _name(name: str) -> str:
+def shown(name: str) -> str:
     """A foreign name, which may hold anything."""
     shown = name if name.isprintable() else ascii(name)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"

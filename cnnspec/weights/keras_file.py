@@ -79,7 +79,8 @@ def _run(folder: Path, program: Program, task: str, path: Path) -> None:
     }
     (folder / "task.json").write_text(json.dumps(told), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "cnnspec.weights.keras_side", str(folder)],
+        [sys.executable, "-m", "cnnspec.weights.keras_side"],
+        cwd=folder,  # where a user's keras.py is not in the way
         capture_output=True,
         text=True,
         errors="replace",

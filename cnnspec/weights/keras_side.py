@@ -1,16 +1,15 @@
-"""Reads or writes a `.weights.h5` file: `python -m cnnspec.weights.keras_side FOLDER`.
+"""Reads or writes a `.weights.h5` file: `python -m cnnspec.weights.keras_side`.
 
-FOLDER holds the generated model.py and task.json: {"task": "read" or "write", "file": path,
-"function": the model's, "heads": whether it has some for training}. Variables lie beside them as
-variables.safetensors, by path. Where each lies in the file Keras itself tells: the model
-saves itself with variables that are all their own numbers.
+The working folder holds the generated model.py and task.json: {"task": "read" or "write",
+"file": path, "function": the model's, "heads": whether it has some for training}. Variables lie
+beside them as variables.safetensors, by path. Where each lies in the file Keras itself tells:
+the model saves itself with variables that are all their own numbers.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,9 +34,8 @@ class Place(NamedTuple):
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder = Path.cwd()
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    sys.path.insert(0, str(folder))
     keras.config.set_floatx("float32")  # whatever the user's settings are
     keras.config.set_image_data_format("channels_last")
     build = getattr(import_module("model"), task["function"])
