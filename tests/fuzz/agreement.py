@@ -77,11 +77,10 @@ def unstable(drawn: Drawn, source: random.Random) -> str | None:
 
 def other_variables(variables: dict[str, Any], source: random.Random) -> dict[str, Any]:
     """Values of `--set` for some variables."""
-    near = {int: lambda v: v + 1, bool: lambda v: not v, float: lambda v: v / 2}
     return {
-        name: near[type(value)](value)
+        name: not value if type(value) is bool else value + 1
         for name, value in variables.items()
-        if type(value) in near and source.random() < 0.5
+        if not isinstance(value, str) and source.random() < 0.5
     }
 
 

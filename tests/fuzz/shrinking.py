@@ -53,9 +53,7 @@ def simpler(document: Any) -> Iterator[Any]:
     places = sorted(paths(document), key=len)
     for path in places:  # whole entries and fields
         if path not in (("cnnspec",), ("name",), ("layers",)):
-            yield changed(
-                document, path[:-1], lambda part, key=path[-1]: drop(part, key)
-            )
+            yield without(document, path)
     for path in places:  # containers become what is in them
         part = at(document, path)
         if isinstance(part, dict) and path[-1] in ("residual", "parallel"):
@@ -84,8 +82,11 @@ def changed(document: Any, path: tuple[Any, ...], change: Callable[[Any], None])
     return document
 
 
-def drop(part: Any, key: Any) -> None:
-    del part[key]
+def without(document: Any, path: tuple[Any, ...]) -> Any:
+    def drop(part: Any) -> None:
+        del part[path[-1]]
+
+    return changed(document, path[:-1], drop)
 
 
 def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:

@@ -26,7 +26,9 @@ from cnnspec.resolve import resolve
 from cnnspec.shapes import TOKENS, Shape
 from cnnspec.source import SourceFile
 from cnnspec.yamltree import parse
-from tests.fuzz.flows import MERGES, Flows, Part
+from tests.fuzz.flows import Flows
+from tests.fuzz.joins import MERGES
+from tests.fuzz.operations import Part
 from tests.fuzz.scope import Entry, Names, Scope
 from tests.fuzz.values import accepted, draw_input, input_of
 from tests.parity.harness import loss_of
@@ -137,7 +139,7 @@ def trial(text: str) -> Shape | str:
     if faults and any(f.remark.code < "CS4" for f in faults):
         return next(f.remark.code for f in faults if f.remark.code < "CS4")
     shapes = [graph.shape(edge) for edge in graph.outputs.values()]
-    return shapes[0] if shapes else "empty"
+    return (shapes[0] if shapes else None) or "empty"
 
 
 def probe(entry: Entry, shape: Shape, names: Names) -> Shape | None:
@@ -198,14 +200,13 @@ class Specs:
 
     def entering(self, op: str, field: str | None) -> dict[str, int] | None:
         """Sizes of an input that the operation takes."""
-        names, flows = Names(self.source), self.flows
+        names = Names(self.source)
         trial = Flows(names, probe)
         for _ in range(25):
             sizes = draw_input(self.source)
             scope = Scope(names, None, None)
             if trial.operation(op, scope, shape_of(sizes), field) is not None:
                 return sizes
-        del flows
         return None
 
     def inputs(self, sizes: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -250,7 +251,7 @@ class Specs:
         source = self.source
         part = self.flows.flow(scope.inner(), output, 0)
         assert part is not None
-        head = {"name": self.names.fresh("head"), "layers": part[0]}
+        head: Entry = {"name": self.names.fresh("head"), "layers": part[0]}
         if source.random() < 0.5:
             head["serve"] = source.random() < 0.5
         if source.random() < 0.3:

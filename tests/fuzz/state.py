@@ -25,7 +25,8 @@ class State:
 
     def __init__(self, path: Path, seed: int, share: float) -> None:
         self.path, self.seed, self.share = path, seed, share
-        self.done = self.outputs = self.broken = self.cancelled = self.seconds = 0
+        self.done = self.outputs = self.broken = self.cancelled = 0
+        self.seconds = 0.0
         self.uses: Counter[str] = Counter()
         self.compared: Counter[str] = Counter()
         self.draws: Counter[str] = Counter()

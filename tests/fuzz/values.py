@@ -59,7 +59,7 @@ def _size(field: Integer, source: random.Random, shape: Shape) -> int:
     return min(value, field.most)
 
 
-def _number(field: Number, source: random.Random, shape: Shape) -> float:
+def _number(field: Number, source: random.Random, shape: Shape) -> Any:
     value = source.choice(field.samples())
     if source.random() < 0.6:
         return float(value) if type(value) is float else int(value)
@@ -75,7 +75,7 @@ def _accepted(field: Field[Any], value: Any, other: Any) -> Any:
 
 
 def _per_axis(field: PerAxis, source: random.Random, shape: Shape) -> Any:
-    steps = (0, 0, 1, 1, 1, 2, 2, 3, 4)
+    steps: tuple[int, ...] = (0, 0, 1, 1, 1, 2, 2, 3, 4)
     if field.name == "size":
         steps = (0, 1, 2, 3, 4, 6, 8, 11)
 
