@@ -8,7 +8,9 @@ from cnnspec.fields import Boolean, Declared, Number
 
 
 def _rate(default: float) -> Number:
-    return Number(default, above=0, samples=[default, 0.02, 0.2], doc="Length of a step.")
+    return Number(
+        default, above=0, samples=[default, 0.02, 0.2], doc="Length of a step."
+    )
 
 
 def _decay(default: float, doc: str) -> Number:
