@@ -29,8 +29,10 @@ def pytorch(folder: Path) -> None:
     def begun() -> Any:
         made = model.Tiny()
         made.load_state_dict(load_file(folder / "first.safetensors"))
-        made.batch_norm.eps = rounded(made.batch_norm.eps)
-        made.batch_norm.momentum = 1 - rounded(1 - made.batch_norm.momentum)
+        for part in made.modules():
+            if isinstance(part, torch.nn.BatchNorm2d):
+                part.eps = rounded(part.eps)
+                part.momentum = 1 - rounded(1 - (part.momentum or 0))
         return made
 
     run(folder, train, "Tiny", begun)
@@ -45,8 +47,8 @@ def keras(folder: Path) -> None:
     keras.config.set_dtype_policy("float64")
     model, train = load_program(folder, NAMES, float64=True)[1:]
 
-    def begun() -> Any:
-        made = model.tiny()
+    def begun(**options: bool) -> Any:
+        made = model.tiny(**options)
         weights = load_file(folder / "first.safetensors")
         for variable in made.weights:
             variable.assign(weights[variable.path])
@@ -54,8 +56,9 @@ def keras(folder: Path) -> None:
 
     make_steps = train.make_steps
     nothing = tf.zeros(2, tf.float64)
-    # Validation would be a second graph to make for each program.
-    train.make_steps = lambda *args: (make_steps(*args)[0], lambda x, y: nothing)
+    if not hasattr(train, "WEIGHTS"):
+        # Validation would be a second graph to make for each program.
+        train.make_steps = lambda *args: (make_steps(*args)[0], lambda *arrays: nothing)
     run(folder, train, "tiny", begun)
 
 

@@ -42,14 +42,25 @@ HEAD = f"""
 cnnspec: 1
 name: tiny
 input: {{channels: 2, height: 6, width: 6}}
-layers:
-  - conv: {{filters: 3, kernel: 3, bias: false}}
+data: {{source: arrays, path: data.npz, batch_size: {BATCH}}}
+"""
+LAYERS = """layers:
+  - conv: {filters: 3, kernel: 3, bias: false}
   - batch_norm
   - tanh
   - flatten
-  - dense: {{units: 3}}
-data: {{source: arrays, path: data.npz, batch_size: {BATCH}}}
-train: """
+  - dense: {units: 3}
+"""
+HEADS = """layers:
+  - conv: {filters: 3, kernel: 3, activation: tanh}
+  - head: {name: early, serve: SERVE, layers: [flatten, dense: {units: 3}]}
+  - flatten
+  - dense: {units: 3}
+"""
+AUTOENCODER = """layers:
+  - conv: {filters: 3, kernel: 3, padding: same, activation: tanh}
+  - conv: {filters: 2, kernel: 3, padding: same}
+"""
 LIMIT = 1e-9  # of a tensor's largest value
 
 Fields = dict[str, Any]
@@ -57,11 +68,12 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Case(NamedTuple):
-    """What stands under `train`, and how many samples there are."""
+    """What stands under `train`, and what is trained on how many samples."""
 
     name: str
     train: Fields
     samples: int = SAMPLES
+    layers: str = LAYERS
 
 
 def off_default(cls: type[Declared]) -> Iterator[tuple[str, Any]]:
@@ -107,13 +119,21 @@ def cases() -> Iterator[Case]:
     step = {"step": {"milestones": [1, 2]}}
     # 33 are trained on, and batch norm takes no batch of one: an epoch has 4 steps.
     yield Case("a last sample left out", {"optimizer": sgd, "schedule": step}, 41)
+    fields = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    train = {"optimizer": {"sgd": fields}, "schedule": "cosine", "clip_norm": 0.5}
+    for serve in ("true", "false"):
+        layers = HEADS.replace("SERVE", serve)
+        yield Case(f"a head, serve {serve}", train, layers=layers)
+    train = {**train, **warm, "target": "input"}
+    yield Case("an autoencoder", train, layers=AUTOENCODER)
 
 
 CASES = {case.name: case for case in cases()}
 
 
 def checked(case: Case) -> Checked:
-    text = HEAD + json.dumps({"epochs": EPOCHS, **case.train}) + "\n"
+    train = json.dumps({"epochs": EPOCHS, **case.train})
+    text = f"{HEAD}{case.layers}train: {train}\n"
     found = check_source(SourceFile("spec.yaml", text), {})
     assert not found.has_errors, found.diagnostics
     return found
@@ -205,7 +225,7 @@ def history(programs: Path, target: str, name: str) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if "val_" not in k} for row in rows]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n for n in CASES if CASES[n].layers == LAYERS])
 def test_a_program_takes_the_steps_of_the_formulas(name: str, programs: Path) -> None:
     expected, rates = by_formula(CASES[name])
     found = last_weights(programs, "pytorch", name)
