@@ -17,9 +17,10 @@ from torchvision import models
 
 from cnnspec.weights.contents import Contents
 from cnnspec.weights.importing.matching import NAMES, ORDER, UNSURE, Place, match
-from cnnspec.weights.importing.stored import Stored, state_dict
+from cnnspec.weights.importing.stored import Stored, by_prefix, state_dict
 from cnnspec.weights.importing.words import words_of
-from tests.importing.pairing import check_network, derived
+from cnnspec.weights.layout import state_shapes, variable_shapes
+from tests.importing.pairing import ROOT, check_network, derived
 from tests.test_torchvision import BOTTLENECKS, NETWORKS, Rules, renamed, vgg
 
 BASIC_BLOCKS: Rules = [
@@ -81,6 +82,9 @@ TORCHVISION: dict[str, tuple[str, Rules | None]] = {
     "mobilenet_v2": ("mobilenet_v2", None),
     "inception_v3": ("inception_v3", INCEPTION_V3),
 }
+
+
+SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
 
 
 @cache
@@ -203,3 +207,17 @@ def test_whatever_the_names_the_order_is_kept_or_a_guess_is_marked(seed: int) ->
     at = {pair.ours: pair.theirs for pair in pairs}
     kept = all(at[i] < at[j] for j in everyone for i in everyone if before[j] >> i & 1)
     assert kept or UNSURE in {pair.basis for pair in pairs}
+
+
+@pytest.mark.parametrize("order", ["pth", "safetensors", "keras"])
+@pytest.mark.parametrize("name", SPECS)
+def test_a_specs_own_names_lead_back_to_its_layers(name: str, order: str) -> None:
+    checked = check_network(name)
+    assert checked.graph is not None
+    if order == "keras":
+        groups = by_prefix(variable_shapes(checked.graph), "/")
+        stored = Stored("keras", groups, True, frozenset(), {}.__getitem__)
+    else:
+        stored = stored_of(state_shapes(checked.graph), order == "pth")
+    found = derived(stored, checked)
+    assert all(theirs == ours for ours, (theirs, _) in found.items())

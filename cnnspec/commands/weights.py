@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def weights() -> None:
-    """Weights of a spec: from one framework to the other."""
+    """Weights of a spec: from one framework to the other, or from another program."""
 
 
 @weights.command()

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnspec.shapes import MAPS
+from cnnspec.shapes import MAPS, SEQUENCE
 from cnnspec.verify.functions import ACTIVATIONS, FUNCTIONS
 
 Array = np.ndarray[Any, Any]
 
-LEFT = 0.03  # of the difference that a cause may leave unexplained
+LEFT = 0.03  # of the difference that a cause may leave unexplained,
+EXACT = 1e-4  # and of the largest value
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
 NEAR_ONE = 0.35  # another epsilon changes a factor by less
 WIDEST_BORDER = 3  # pixels
@@ -42,7 +43,12 @@ class Case(NamedTuple):
     def is_near(self, one: Array, other: Array) -> bool:
         if one.shape != other.shape or not one.size:
             return False
-        return bool(np.abs(one - other).max() <= LEFT * self.apart)
+        return bool(np.abs(one - other).max() <= self.tolerance)
+
+    @property
+    def tolerance(self) -> float:
+        largest = max(np.abs(self.expected).max(), np.abs(self.found).max())
+        return float(min(LEFT * self.apart, EXACT * largest))
 
     @property
     def apart(self) -> float:
@@ -60,19 +66,19 @@ class Case(NamedTuple):
 
 
 def likely_cause(
-    op: str, layout: str, expected: Array, found: Array, inputs: Sequence[Array] = ()
+    op: str, expected: Array, found: Array, inputs: Sequence[Array] = ()
 ) -> str:
     """One line; empty where nothing known explains it.
 
     Args:
-        expected, found: (N, C, ...) maps, (N, L, F) sequences or (N, F), of the layer `op`.
+        expected, found: (N, C, ...), of the layer `op`; of a sequence, its features are C.
         inputs: what it reads, as it should be.
     """
     if expected.shape != found.shape or not expected.size:
         return ""
     if not np.isfinite(found).all():
         return "it has values that are not finite"
-    turned = [_channels_second(layout, array) for array in (expected, found, *inputs)]
+    turned = [array.astype(np.float64) for array in (expected, found, *inputs)]
     case = Case(op, turned[0], turned[1], turned[2:])
     if not case.apart:
         return ""
@@ -80,25 +86,19 @@ def likely_cause(
         return next(filter(None, (cause(case) for cause in CAUSES)), "")
 
 
-def applied(layout: str, value: Array, found: Array) -> str:
-    """The activation that makes `found` of a value; empty if it is none."""
-    ours, theirs = (_channels_second(layout, array) for array in (value, found))
-    case = Case("", ours, theirs, ())
-    if not case.apart:
+def applied(value: Array, found: Array) -> str:
+    """The activation that makes `found` of a value (N, C, ...); empty if it is none."""
+    case = Case("", value.astype(np.float64), found.astype(np.float64), ())
+    if value.shape != found.shape or not case.apart or not np.isfinite(found).all():
         return ""
     with np.errstate(all="ignore"):
-        names = (name for name in ACTIVATIONS if case.is_found(FUNCTIONS[name](ours)))
-        return next(names, "")
+        fits = (n for n in ACTIVATIONS if case.is_found(FUNCTIONS[n](case.expected)))
+        return next(fits, "")
 
 
-def is_function(layout: str, value: Array, made: Array) -> bool:
-    """Whether a layer makes a function of each number, as those do that `applied` finds."""
-    return value.shape == made.shape and bool(applied(layout, value, made))
-
-
-def _channels_second(layout: str, array: Array) -> Array:
-    array = array.astype(np.float64)
-    return array if layout == MAPS or array.ndim < 3 else np.moveaxis(array, -1, 1)
+def channels_second(layout: str, array: Array) -> Array:
+    """(N, C, ...) of an array of that layout."""
+    return np.moveaxis(array, -1, 1) if layout == SEQUENCE else array
 
 
 def _activation(case: Case) -> str:
@@ -116,8 +116,10 @@ def _passed_on(case: Case) -> str:
     (given,) = case.inputs
     if case.is_found(given):
         return "it passes on what it is given"
-    for name, function in FUNCTIONS.items():
-        if case.is_found(function(given)):
+    for (
+        name
+    ) in ACTIVATIONS:  # others are steps of a layer, too, such as squares of a norm
+        if case.is_found(FUNCTIONS[name](given)):
             return f"it is {name} of what it is given"
     return ""
 
@@ -145,6 +147,26 @@ def _merged(case: Case) -> str:
     for number, guess in enumerate(every, 1):
         if case.is_found(guess):
             return f"it is number {number} of what it is given, alone"
+    return ""
+
+
+def _reduced(case: Case) -> str:
+    """One number for all of a channel's."""
+    if len(case.inputs) != 1 or case.inputs[0].ndim < 3:
+        return ""
+    (given,) = case.inputs
+    flat = given.reshape(*given.shape[:2], -1)
+    ways = {
+        "the mean": flat.mean(2),
+        "the maximum": flat.max(2),
+        "the sum": flat.sum(2),
+        "the last": flat[:, :, -1],
+        "the first": flat[:, :, 0],
+    }
+    for name, guess in ways.items():
+        same_size = guess.size == case.found.size
+        if same_size and case.is_found(guess.reshape(case.found.shape)):
+            return f"it is {name} of each channel"
     return ""
 
 
@@ -366,6 +388,7 @@ CAUSES: tuple[Callable[[Case], str], ...] = (
     _passed_on,
     _activation,
     _merged,
+    _reduced,
     _order,
     _shift,
     _pooled,

@@ -117,10 +117,12 @@ def layer_differences(folder: Path, nodes: list[Watched]) -> list[Difference]:
     found: list[tuple[int, int, Difference]] = []
     for side in SIDES:
         built = not _read(folder, f"{side}-{PASSES[0]}").get("fault")
-        for name, (own, given) in _read(folder, f"{side}-unlike").items():
+        names = _read(folder, f"{side}-unlike")
+        whole = {_owner(name, places) for name in _given(folder, side) - names.keys()}
+        for name, (own, given) in names.items():
             if own is not None or built:
                 layer = _owner(name, places)
-                difference = _unlike(side, name, own, given, layer)
+                difference = _unlike(side, name, own, given, layer, layer in whole)
                 found.append((0, places.get(layer, -1), difference))
     for order, pass_ in enumerate(PASSES):
         for side in SIDES:
@@ -164,6 +166,15 @@ def _is_near(row: dict[str, Any], limit: float) -> bool:
     return row["gap"] is not None and row["gap"] <= limit
 
 
+def _given(folder: Path, side: str) -> set[str]:
+    """The names of all weights that a side is given."""
+    from safetensors import safe_open
+
+    file = {"pytorch": "weights", "keras": "weights-keras"}[side]
+    with safe_open(folder / f"{file}.safetensors", framework="numpy") as values:
+        return set(values.keys())
+
+
 def _owner(name: str, places: dict[str, int]) -> str:
     """The layer whose variable or tensor it is: `a.0.conv/kernel` is of `a[0].conv`."""
     spelt = {path.replace("[", ".").replace("]", ""): path for path in places}
@@ -174,21 +185,37 @@ def _owner(name: str, places: dict[str, int]) -> str:
 
 
 def _unlike(
-    side: str, name: str, own: list[int] | None, given: list[int] | None, layer: str
+    side: str,
+    name: str,
+    own: list[int] | None,
+    given: list[int] | None,
+    layer: str,
+    has_others: bool,
 ) -> Difference:
+    """Args:
+    has_others: whether other weights of the layer are as they should be.
+    """
+    is_bias = name.endswith("bias")
     if own is None:
         what, cause = (
             f"lacks the weights `{name}` {_listed(given)}",
-            "they are not made",
+            _lack(is_bias, has_others),
         )
     elif given is None:
-        what, cause = f"has weights `{name}` {_listed(own)} that the spec has not", ""
+        what = f"has weights `{name}` {_listed(own)} that the spec has not"
+        cause = "a bias, which the spec has not" if is_bias else ""
     else:
         what = (
             f"has weights `{name}` of shape {_listed(own)}, the spec {_listed(given)}"
         )
         cause = "the layer is made with another size, or is fed another one"
     return Difference("names", layer, side, f"{NAMES[side]} {what}", cause)
+
+
+def _lack(is_bias: bool, has_others: bool) -> str:
+    if not has_others:
+        return "the layer is left out, or made otherwise"
+    return "its bias is left out" if is_bias else "it is made without them"
 
 
 def _listed(sizes: Any) -> str:
@@ -213,7 +240,8 @@ def _layer(
             what = f"{NAMES[side]} makes {made}, the spec {wanted}"
             sizes = row["shape"][1:]
             cause = shape_cause(node.op, node.layout, node.sizes, sizes)
-        return Difference(pass_, node.path, side, what, cause or fault)
+        cause = cause or fault or "it is left out, or makes another shape"
+        return Difference(pass_, node.path, side, what, cause)
     where = ", ".join(map(str, row["where"]))
     other = "PyTorch" if side == "keras" else "the spec's own program"
     what = (

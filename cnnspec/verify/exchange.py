@@ -78,20 +78,24 @@ class Exchange(NamedTuple):
                 if str(index) in told:
                     yield node, values.get_tensor(str(index))
 
-    def given(self, pass_: str, node: Watched) -> list[Array]:
-        """What the reference gives that layer, (N, C, H, W); none where it isn't all told."""
-        places = {other.path: str(i) for i, other in enumerate(self.nodes)}
-        inputs = self.inputs()
-        with safe_open(
-            self.folder / f"reference-{pass_}.safetensors", framework="numpy"
-        ) as values:
+    def given(self, pass_: str, node: Watched) -> list[tuple[str, Array]]:
+        """Layout and value of what the reference gives a layer; none where not all is told."""
+        places = {other.path: index for index, other in enumerate(self.nodes)}
+        inputs, found = self.inputs(), []
+        file = self.folder / f"reference-{pass_}.safetensors"
+        with safe_open(file, framework="numpy") as values:
             told = set(values.keys())
-            if any(r not in inputs and places[r] not in told for r in node.reads):
-                return []
-            return [
-                inputs[r] if r in inputs else values.get_tensor(places[r])
-                for r in node.reads
-            ]
+            for name in node.reads:
+                if name in inputs:
+                    layout = "maps" if self.facts["maps"][name] else "sequence"
+                    array = inputs[name]
+                    found.append((layout if array.ndim > 2 else "vector", array))
+                elif str(places[name]) in told:
+                    layout = self.nodes[places[name]].layout
+                    found.append((layout, values.get_tensor(str(places[name]))))
+                else:
+                    return []
+        return found
 
     def save(self, name: str, found: Any) -> None:
         text = json.dumps(found, allow_nan=True)

@@ -76,4 +76,10 @@ ACTIVATIONS = (
     "SiLU",
     "ELU",
     "SELU",
+    "the sigmoid",
+    "softplus",
+    "mish",
+    "the hard sigmoid",
+    "hard swish",
+    "leaky ReLU of slope 0.01",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -30,7 +31,7 @@ from cnnspec.verify.exchange import (
 )
 from cnnspec.verify.kernels import compose_in_float64, composed
 from cnnspec.verify.loading import PROGRAM, load_program
-from cnnspec.verify.looking import look
+from cnnspec.verify.looking import Look
 from cnnspec.verify.matching import Array, Run
 from cnnspec.verify.nodes import Watched
 
@@ -87,7 +88,7 @@ def make(
     assign(model, weights, exchange)
     for layer in model._flatten_layers():
         for name in ("rate", "dropout", "recurrent_dropout"):
-            if hasattr(layer, name):
+            if name in vars(layer):  # not one that its cell has
                 setattr(layer, name, 0.0)
     return model
 
@@ -138,20 +139,21 @@ def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
     }
     found, fault = Run(), ""
     seen = recording(found, sizes)
+    model: keras.Model | None = None
     try:
         with seen:
             model = build(exchange, weights, pass_ == "training")
             call(model, inputs, pass_)
     except Exception as error:
         fault = first_line(error)
-        if seen.last is not None:
-            with seen:
+        if seen.last is not None and model is None:
+            with seen, suppress(Exception):
                 call_unfinished(seen.last, exchange, weights, inputs, pass_)
         if pass_ == "training" and any(words in str(error) for words in NO_KERNEL):
             exchange.save("no-float64", kernel_in(str(error)))
             return
-    look(exchange, "keras", pass_, found, there, here, fault)
-    if pass_ == "training" or fault:
+    Look(exchange, pass_, found, there, here, fault).save("keras")
+    if pass_ == "training" or fault or model is None:
         return
     known = {variable.path: variable.numpy() for variable in model.weights}
     serving = build(exchange, known, serving=True) if exchange.facts["heads"] else model
@@ -256,19 +258,20 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
     use(float64)
     _, module, program = load_program(exchange.folder / "keras", PROGRAM, float64)
     model = make(module, exchange, weights)
-    tf.config.run_functions_eagerly(True)
     count = exchange.facts["steps"] if float64 else 1
     optimizer = program.make_optimizer(model)
     rates = rates_of(program, count)
-    steps, _ = program.make_steps(model, optimizer, *rates)
     losses: list[float] = []
     gradient = tf.GradientTape.gradient
 
+    def keep(loss: Array, *gradients: Array) -> None:
+        if not losses:
+            save_gradients(exchange, model, list(gradients))
+        losses.append(float(loss))
+
     def watched(tape: Any, loss: Any, sources: Any) -> Any:
         found = gradient(tape, loss, sources)
-        if not losses:
-            save_gradients(exchange, sources, found)
-        losses.append(float(loss))
+        tf.numpy_function(keep, [loss, *dense(found, sources)], [])
         return found
 
     def on_tensors(*arrays: Any) -> tf.Tensor:
@@ -281,12 +284,29 @@ def train(exchange: Exchange, weights: dict[str, Array], float64: bool) -> None:
     bar = SimpleNamespace(update=lambda count: None)
     tf.GradientTape.gradient = watched
     try:
+        with without_signatures():
+            steps, _ = program.make_steps(model, optimizer, *rates)
         program.run_epoch(on_tensors, None, order, samples, bar)
     finally:
         tf.GradientTape.gradient = gradient
     exchange.save("keras-losses", losses)
     arrays = {variable.path: variable.numpy() for variable in model.weights}
     save_file(arrays, exchange.folder / "keras-weights.safetensors")
+
+
+@contextmanager
+def without_signatures() -> Iterator[None]:
+    """Graph functions take whatever numbers they are given: bytes are float64 here."""
+    function = tf.function
+
+    def free(*args: Any, input_signature: Any = None, **options: Any) -> Any:
+        return function(*args, **options)
+
+    tf.function = free
+    try:
+        yield
+    finally:
+        tf.function = function
 
 
 def batches(exchange: Exchange, float64: bool) -> Iterator[Any]:
@@ -305,28 +325,45 @@ def batches(exchange: Exchange, float64: bool) -> Iterator[Any]:
 def differentiate(exchange: Exchange, weights: dict[str, Array]) -> None:
     """Gradients of the outputs' sum with given factors: there is no loss."""
     model = build(exchange, weights, True)
-    with tf.GradientTape() as tape:
-        outputs = by_name(call(model, inputs_of(exchange, "training"), "training"))
-        loss = tf.zeros((), tf.float64)
-        for name, factors in exchange.projections().items():
-            maps = exchange.facts["maps"][name]
-            loss += tf.reduce_sum(
-                outputs[name] * (channels_last(factors) if maps else factors)
-            )
-    sources = model.trainable_variables
-    found = tape.gradient(loss, [variable.value for variable in sources])
-    exchange.save("keras-losses", [float(loss)])
-    save_gradients(exchange, sources, found)
-
-
-def save_gradients(exchange: Exchange, sources: Any, gradients: Any) -> None:
-    """Zeros where nothing depends on a variable."""
-    arrays = {
-        variable.path: np.zeros(variable.shape)
-        if gradient is None
-        else np.asarray(tf.convert_to_tensor(gradient))
-        for variable, gradient in zip(sources, gradients, strict=True)
+    maps = exchange.facts["maps"]
+    factors = {
+        name: channels_last(values) if maps[name] else values
+        for name, values in exchange.projections().items()
     }
+
+    # Some gradients are there in a graph alone.
+    @tf.function  # type: ignore[untyped-decorator]
+    def derive(inputs: list[Any]) -> Any:
+        with tf.GradientTape() as tape:
+            outputs = by_name(call(model, inputs, "training"))
+            products = [outputs[name] * factors[name] for name in factors]
+            loss = tf.add_n([tf.reduce_sum(product) for product in products])
+        sources = model.trainable_variables
+        found = tape.gradient(loss, [variable.value for variable in sources])
+        return loss, dense(found, sources)
+
+    loss, gradients = derive(
+        [tf.constant(value) for value in inputs_of(exchange, "training")]
+    )
+    exchange.save("keras-losses", [float(loss)])
+    save_gradients(exchange, model, [gradient.numpy() for gradient in gradients])
+
+
+def dense(gradients: Any, sources: Any) -> list[Any]:
+    """Gradients as whole tensors; zeros where nothing depends on a variable."""
+    return [
+        tf.zeros(variable.shape, variable.dtype)
+        if gradient is None
+        else tf.convert_to_tensor(gradient)
+        for gradient, variable in zip(gradients, sources, strict=True)
+    ]
+
+
+def save_gradients(
+    exchange: Exchange, model: keras.Model, gradients: list[Array]
+) -> None:
+    paths = [variable.path for variable in model.trainable_variables]
+    arrays = dict(zip(paths, map(np.ascontiguousarray, gradients), strict=True))
     save_file(arrays, exchange.folder / "keras-gradients.safetensors")
 
 

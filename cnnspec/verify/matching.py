@@ -50,12 +50,16 @@ def compare(expected: Array, found: Array) -> Match:
 
 
 class Run:
-    """What one run of a program computed."""
+    """What one run of a program computed.
+
+    `idle` are the paths of modules that it never called.
+    """
 
     def __init__(self) -> None:
         self._by_shape: dict[tuple[int, ...], list[Array]] = {}
         self._named: dict[str, Array] = {}
         self._probes: dict[tuple[int, ...], Array] = {}
+        self.idle: set[str] = set()
         self._taken: set[tuple[int, tuple[int, ...]]] = set()
         self._promised: dict[str, tuple[int | None, ...]] = {}
 

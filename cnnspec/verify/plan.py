@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
+FAINT = 0.1  # deviation of the samples that are trained on
+
+
 class Settings(NamedTuple):
     """How much is verified.
 
@@ -174,14 +177,14 @@ def _write_batch(
     """The batch of training; returns the outputs that have targets of their own.
 
     One target for all is called by an empty name; there is none where the input is reproduced.
-    It is the same batch in each step: a few samples with other labels each time make training
-    chaotic.
+    It is the same batch in each step, and faint: a few samples of noise, with other labels each
+    time, drive deep networks without batch norm to infinity at their own learning rate.
     """
     if not goals:
         return set()
     size = settings.samples
     (name,) = graph.inputs
-    found = {"x": rng.standard_normal((size, *_shape(graph, name).sizes))}
+    found = {"x": FAINT * rng.standard_normal((size, *_shape(graph, name).sizes))}
     targets: dict[str, Array] = {}
     widths = {n: _shape(graph, n).elements for n in goals}
     first = next(iter(goals))

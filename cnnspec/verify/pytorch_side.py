@@ -30,7 +30,7 @@ from cnnspec.verify.exchange import (
     unlike,
 )
 from cnnspec.verify.loading import PROGRAM, load_program, rounded
-from cnnspec.verify.looking import look
+from cnnspec.verify.looking import Look
 from cnnspec.verify.matching import Array, Run
 
 State = dict[str, torch.Tensor]
@@ -133,7 +133,7 @@ def draw_weights(model: nn.Module, facts: dict[str, Any]) -> State:
         if "running_var" in name:
             value.uniform_(0.5, 2, generator=generator)
         elif not value.any():  # biases and running means
-            value.normal_(0, 0.3, generator=generator)
+            value.normal_(0, 0.1, generator=generator)
         elif (value == value.flatten()[0]).all():
             value.uniform_(0.5, 1.5, generator=generator)
     return state
@@ -243,7 +243,9 @@ def search(
     for path, values in made.items():
         for value in tensors_in(values[:1]):
             found.add(value.numpy(), path)
-    look(exchange, "pytorch", pass_, found, unmoved, unmoved, fault)
+    if not fault:
+        found.idle = {path for path, _ in model.named_modules()} - made.keys()
+    Look(exchange, pass_, found, unmoved, unmoved, fault).save("pytorch")
 
 
 def unmoved(node: Any, array: Array) -> Array:

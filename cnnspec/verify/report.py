@@ -90,7 +90,7 @@ def as_text(
     lines = [f"{facts['function']}: {used}; {batch}", ""]
     lines += _table(certificate, expand)
     lines.append("")
-    if certificate.losses:
+    if certificate.losses and facts["trained"]:
         lines.append(_loss_line(certificate.losses))
     lines += [f"note: {note}" for note in certificate.notes]
     if facts["why_not_trained"]:

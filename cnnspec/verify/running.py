@@ -101,7 +101,7 @@ def _side(side: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     }
     with open(folder / f"{side}.log", "w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"cnnspec.verify.{side}_side", str(folder)],
+            [sys.executable, "-P", "-m", f"cnnspec.verify.{side}_side", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

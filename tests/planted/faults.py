@@ -26,7 +26,7 @@ WORDS = (
 FUNCTIONS = (
     ("relu", "tanh", "sigmoid", "silu", "softplus", "selu", "mish"),
     ("ReLU", "Tanh", "Sigmoid", "SiLU", "Softplus", "SELU", "Mish"),
-    ("mean", "sum", "amax", "max"),
+    ("mean", "sum", "amax"),
     ("maximum", "minimum"),
     ("softmax", "log_softmax"),
     ("square", "abs"),
@@ -43,21 +43,22 @@ FUNCTIONS = (
 )
 # Keywords that a call may have and has not, by what it calls.
 ADDED = (
-    (r"^(nn\.)?(Conv|Linear|_?\w*Conv)", "bias", False),
-    (r"(Conv|Dense|LSTM|GRU|MultiHead)", "use_bias", False),
-    (r"^F\.(max|avg)_pool", "ceil_mode", True),
-    (r"^F\.avg_pool", "count_include_pad", False),
-    (r"^F\.gelu|^ops\.gelu", "approximate", None),
-    (r"^nn\.(Batch|Instance|Layer|Group)", "affine", False),
-    (r"(Batch|Layer|Group)Normalization", "center", False),
-    (r"(Batch|Layer|Group)Normalization", "scale", False),
-    (r"(Conv|Pooling)\dD", "padding", "same"),
-    (r"(Conv|Dense)", "activation", "relu"),
-    (r"^nn\.Conv|^F\.\w*pool", "padding", 1),
+    (r"nn\.(Conv\w+|Linear|LSTM|GRU)", "bias", False),
+    (r"nn\.Conv\dd|F\.(max|avg)_pool\dd", "padding", 1),
+    (r"F\.(max|avg)_pool\dd", "ceil_mode", True),
+    (r"F\.avg_pool\dd", "count_include_pad", False),
+    (r"F\.gelu", "approximate", "tanh"),
+    (r"F\.interpolate", "align_corners", True),
+    (r"nn\.(Instance|Group|Layer)Norm\w*", "affine", False),
+    (r"ops\.gelu", "approximate", True),
+    (r"(layers\.)?(\w*Conv\w+|Dense|LSTM|GRU|MultiHeadAttention)", "use_bias", False),
+    (r"(layers\.)?(Conv\w+|(Max|Average)Pooling\dD)", "padding", "same"),
+    (r"(layers\.)?(Conv\w+|Dense)", "activation", "relu"),
+    (r"layers\.(Batch|Layer|Group)Normalization", "center", False),
+    (r"layers\.(Batch|Layer|Group)Normalization", "scale", False),
     (r"layers\.(LSTM|GRU)", "go_backwards", True),
     (r"layers\.GRU", "reset_after", False),
-    (r"UpSampling", "interpolation", "bilinear"),
-    (r"^F\.interpolate", "align_corners", True),
+    (r"layers\.UpSampling2D", "interpolation", "bilinear"),
 )
 OPERATORS = {
     ast.Add: ast.Sub,
@@ -192,9 +193,8 @@ def _of_pytorch(tree: ast.Module) -> Marked:
 
 
 def _watches(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "_watch":
-            return str(node.args[1].value)  # type: ignore[attr-defined]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "_watch":
+        return str(node.args[1].value)  # type: ignore[attr-defined]
     return None
 
 
@@ -202,14 +202,11 @@ def _is_own(target: ast.AST) -> bool:
     return isinstance(target, ast.Attribute) and target.attr.startswith(PLANTED)
 
 
-def _starts(item: ast.AST) -> bool:
+def _starts(item: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether a function only says how weights begin."""
     text = ast.unparse(item)
-    return (
-        "initializer" in text
-        and isinstance(item, ast.FunctionDef)
-        or ("init." in text and isinstance(item, ast.FunctionDef))
-    )
+    says = "initializer" in text or "init." in text or item.name == "_fan_in"
+    return isinstance(item, ast.FunctionDef) and says
 
 
 def _of_keras(tree: ast.Module) -> Marked:
@@ -380,9 +377,7 @@ def _other_calls(node: ast.Call) -> Iterator[Change]:
                     yield "function", _renaming(name)
     for pattern, name, value in ADDED:
         given = {keyword.arg for keyword in node.keywords}
-        if re.search(pattern, called) and name not in given:
-            if value is None:
-                value = True if called.startswith("ops") else "tanh"
+        if re.fullmatch(pattern, called) and name not in given:
             keyword = ast.keyword(name, ast.Constant(value))
             yield "keyword added", _setting("keywords", [*node.keywords, keyword])
     given = [n for n in ast.walk(node) if isinstance(n, ast.Name)]

@@ -55,7 +55,7 @@ class Bench:
 
     def __enter__(self) -> Bench:
         self.folder = TemporaryDirectory(prefix="cnnspec-planted-")
-        self.log = open(Path(self.folder.name) / "log", "w")  # noqa: SIM115
+        self.log = open(Path(self.folder.name) / "log", "w")
         return self
 
     def __exit__(
@@ -177,7 +177,7 @@ def does_nothing(folder: Path) -> bool:
     for node, value in exchange.expected("serving"):
         if node.path.split(".")[0] == PLANTED:
             given = exchange.given("serving", node)
-            return any(np.array_equal(value, array) for array in given)
+            return any(np.array_equal(value, array) for _, array in given)
     return False
 
 

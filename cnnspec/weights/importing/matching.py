@@ -163,6 +163,15 @@ class _Alike:
             return False
         return at in self._spots(y) and self._needed().get(at, y) == y
 
+    def take_sure(self) -> list[tuple[int, int]]:
+        """What has but one place in the line, whatever becomes of the others."""
+        found = [(self.line[at], y) for at, y in self._needed().items()]
+        taken, done = {x for x, _ in found}, {y for _, y in found}
+        self.line = [x for x in self.line if x not in taken]
+        self.loose = [y for y in self.loose if y not in done]
+        self._bits = sum([1 << y for y in self.loose])
+        return found
+
     def take(self, x: int, y: int) -> None:
         self.line.remove(x)
         self.loose.remove(y)
@@ -208,8 +217,8 @@ class _Search:
 
     def settle(self, groups: list[_Alike]) -> None:
         for alike in groups:
-            for x, y in _single(alike.allowed()):
-                self._pair(alike, x, y, ORDER)
+            for x, y in alike.take_sure():
+                self._pair(x, y, ORDER)
         while groups := [alike for alike in groups if alike.line]:
             self._decide(groups)
 
@@ -249,7 +258,8 @@ class _Search:
         if guess.lead < inf:  # else nothing else is left, after what was taken before
             is_clear = guess.lead >= LEAST and not alike.is_torn
             alike.basis = NAMES if is_clear else UNSURE
-        self._pair(alike, guess.x, guess.y, alike.basis)
+        alike.take(guess.x, guess.y)
+        self._pair(guess.x, guess.y, alike.basis)
 
     def _guesses(self, alike: _Alike) -> list[_Guess]:
         scores = {}
@@ -273,8 +283,7 @@ class _Search:
         """A pair as theirs and ours."""
         return (x, y) if self._ordered else (y, x)
 
-    def _pair(self, alike: _Alike, x: int, y: int, basis: str) -> None:
-        alike.take(x, y)
+    def _pair(self, x: int, y: int, basis: str) -> None:
         i, j = self._sides(x, y)
         self.pairs.append(Pair(i, j, basis))
         self.words.learn(self._theirs[i].words, self._ours[j].words)
@@ -290,14 +299,6 @@ def _ranks(names: list[str]) -> dict[int, int]:
         by_number = sorted(row, key=lambda index: natural(names[index]))
         ranks |= dict(zip(by_number, row, strict=True))
     return ranks
-
-
-def _single(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those whose first can go with nothing else."""
-    partners = defaultdict(list)
-    for x, y in pairs:
-        partners[x].append(y)
-    return [(x, ys[0]) for x, ys in partners.items() if len(ys) == 1]
 
 
 def _lead(score: float, row: list[float]) -> float:
