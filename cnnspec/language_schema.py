@@ -148,7 +148,8 @@ def _train() -> Schema:
         # Apart: beside it an editor would offer nothing where nothing stands yet.
         "else": {"additionalProperties": one, "allOf": [{"minProperties": 1}]},
     }
-    return {**schema, "properties": {**schema["properties"], **chosen, "loss": loss}}
+    properties = {**schema["properties"], **chosen, "loss": loss}
+    return {**schema, "type": "object", "properties": properties}  # and not nothing
 
 
 def _definitions() -> Schema:

@@ -243,6 +243,7 @@ MUTATIONS = [
     ("batch_size: 64", "batch: 64"),
     ("data: {source: digits, batch_size: 64}", "data: digits"),
     ("data: {source: digits, batch_size: 64}", "data:"),
+    (LENET[LENET.index("train:") :], "train:\n"),
     ("epochs: 15", "epochs: many"),
     ("epochs: 15", "epoch: 15"),
     ("loss: cross_entropy", "loss: cross_entorpy"),
