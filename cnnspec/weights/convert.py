@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnspec.compile import Checked
 from cnnspec.weights.contents import Contents
-from cnnspec.weights.fit import differences, expected_of
+from cnnspec.weights.fit import differences, expected_of, numbered_classes
 from cnnspec.weights.keras_file import Program
 from cnnspec.weights.layout import MixedKinds, to_keras, to_pytorch
 
@@ -33,7 +33,7 @@ def converted(checked: Checked, contents: Contents, target: str) -> Contents:
     expected = expected_of(graph, framework)
     if lines := differences(expected, found, checked.source.name):
         raise Unfit(lines)
-    metadata = dict(contents.metadata)
+    metadata = {"classes": numbered_classes(graph), **contents.metadata}
     try:
         if framework == target:
             tensors = {name: found[name] for name in expected.shapes}

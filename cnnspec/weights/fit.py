@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -91,3 +92,11 @@ def shown(name: str) -> str:
     """A foreign name, which may hold anything."""
     shown = name if name.isprintable() else ascii(name)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def numbered_classes(graph: Graph) -> str:
+    """What a program's predict.py reads of a file's metadata, where nobody named the classes."""
+    served = [edge for name, edge in graph.outputs.items() if graph.serves(name)]
+    shape = graph.shape(served[0])
+    assert shape is not None
+    return json.dumps([str(number) for number in range(max(shape.channels or 0, 2))])

@@ -179,12 +179,7 @@ def _surrounded(
     op: str, values: Values, shared: dict[str, Any], given: Values, is_maps: bool
 ) -> list[Entry]:
     """The operation's entry, after the layers that it names."""
-    named = {
-        name
-        for field, value in values.items()
-        if isinstance(OPERATIONS[op].fields[field], EDGES)
-        for name in ([value] if isinstance(value, str) else value)
-    }
+    named = _named(op, values)
     entries: list[Entry] = [
         {**layer, "name": name}
         for name, layer in {**NEIGHBOURS, **EXTENTS}.items()
@@ -201,7 +196,19 @@ def _surrounded(
     if OPERATIONS[op].arity == (2, 2) or named & EXTENTS.keys():
         # The flow must not be the layer that is named.
         entries.append({"sigmoid": {}, "from": "input"})
-    return [*entries, {op: given, **shared}, *_joined(op, values)]
+    # A layer whose extent is taken must be read elsewhere, too.
+    read = [{"concat": {"with": [name]}} for name in sorted(named & EXTENTS.keys())]
+    return [*entries, {op: given, **shared}, *read, *_joined(op, values)]
+
+
+def _named(op: str, values: Values) -> set[str]:
+    """The layers that an operation's fields name."""
+    return {
+        name
+        for field, value in values.items()
+        if isinstance(OPERATIONS[op].fields[field], EDGES)
+        for name in ([value] if isinstance(value, str) else value)
+    }
 
 
 def _beside(named: Collection[str], given: Values) -> list[Entry]:
@@ -252,6 +259,8 @@ def _block_spec(op: str, source: random.Random, uses: list[Values]) -> dict[str,
             given[name], added[name] = f"$(its_{name} - 1)", 1
     args: dict[str, Any] = dict.fromkeys(f"its_{name}" for name in carried)
     kind = source.choice(("", "", "when", "repeat"))
+    if _named(op, first) & EXTENTS.keys():
+        kind = ""  # what is dropped has another extent
     if kind:
         args["extra"] = True if kind == "when" else 1
     shared = {kind: "$extra"} if kind else {}

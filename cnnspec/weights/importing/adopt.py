@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from cnnspec.graph import Graph
 from cnnspec.weights.contents import Array, Contents
 from cnnspec.weights.convert import Unfit
+from cnnspec.weights.fit import numbered_classes
 from cnnspec.weights.importing.matching import Place, match
 from cnnspec.weights.importing.names import Given
 from cnnspec.weights.importing.own import Own, kind_of, last_of
@@ -129,12 +129,8 @@ def imported(graph: Graph, stored: Stored, rows: list[Row], target: str) -> Cont
     Raises: Unfit, Unreadable.
     """
     state = state_of(graph, stored, rows)
-    served = [edge for name, edge in graph.outputs.items() if graph.serves(name)]
-    shape = graph.shape(served[0])
-    assert shape is not None
-    classes = [str(number) for number in range(max(shape.channels or 0, 2))]
-    metadata = {"classes": json.dumps(classes)}
-    return Contents(to_keras(graph, state) if target == KERAS else state, metadata)
+    tensors = to_keras(graph, state) if target == KERAS else state
+    return Contents(tensors, {"classes": numbered_classes(graph)})
 
 
 def state_of(graph: Graph, stored: Stored, rows: list[Row]) -> dict[str, Array]:
