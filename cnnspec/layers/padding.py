@@ -183,9 +183,15 @@ def is_same(instance: Instance, steps_of_one: bool = False) -> bool:
 
 
 def keras_word(site: Site, steps_of_one: bool = False) -> dict[str, Value] | None:
-    """Keras' own `padding`; None where "valid" and "same" do not say it."""
+    """Keras' own `padding`; None where "valid" and "same" do not say it.
+
+    In a volume "same" begins too late where the last window ends two pixels or more before the
+    end: TensorFlow 2.21 pads by a negative number.
+    """
     if not pads(site, covering=True):
         return {}
+    if not steps_of_one and any(map(_ends_early, site.instances)):
+        return None
     if all(is_same(i, steps_of_one) for i in site.instances):
         return {"padding": "same"}
     if steps_of_one or not all(_is_word(i) for i in site.instances):
@@ -195,6 +201,15 @@ def keras_word(site: Site, steps_of_one: bool = False) -> dict[str, Value] | Non
             lambda i: i.layer.values["padding"], site.field("padding")
         )
     }
+
+
+def _ends_early(instance: Instance) -> bool:
+    (shape,) = instance.inputs
+    return shape.rank == 3 and any(
+        -(-size // w.stride) * w.stride - w.stride + (w.kernel - 1) * w.dilation + 1
+        <= size - 2
+        for size, w in zip(shape.spatial, windows_of(instance), strict=True)
+    )
 
 
 def _is_word(instance: Instance) -> bool:

@@ -121,7 +121,7 @@ class MaxPool(Pool):
         return [*outside, pool]
 
     def keras(self, site: Site) -> list[Step]:
-        word = _keras_word(site)
+        word = keras_word(site)
         outside = [keras_fill(site, float("-inf"))] if word is None else []
         return [*outside, _keras_pool(site, "MaxPooling", word or {})]
 
@@ -162,7 +162,7 @@ class AvgPool(Pool):
 
     def keras(self, site: Site) -> list[Step]:
         # Keras' "same" counts no padding; ZeroPadding2D is counted, for it sees numbers.
-        word, zeros = _keras_word(site), []
+        word, zeros = keras_word(site), []
         if word is None or (word and any(_any(_counts(i)) for i in site.instances)):
             if any(_any(_uncounted(i)) for i in site.instances):
                 return [_counted(site, "ops", KERAS_COUNTED)]
@@ -295,24 +295,6 @@ def _ceil_mode(site: Site) -> dict[str, Value]:
         *([is_ceil] if isinstance(field, Expr) else []),
     )
     return site.unless(False, ceil_mode=ceil)
-
-
-def _keras_word(site: Site) -> dict[str, Value] | None:
-    """Keras' own `padding`, where TensorFlow makes of it what it says.
-
-    In a volume "same" begins too late where the last window ends two
-    pixels or more before the end: TensorFlow 2.21 pads by a negative number.
-    """
-    word = keras_word(site)
-    return None if word and any(map(_ends_early, site.instances)) else word
-
-
-def _ends_early(instance: Instance) -> bool:
-    (shape,) = instance.inputs
-    return shape.rank == 3 and any(
-        -(-size // w.stride) * w.stride - w.stride + w.kernel <= size - 2
-        for size, w in zip(shape.spatial, windows_of(instance), strict=True)
-    )
 
 
 def _keras_pool(site: Site, name: str, padding: dict[str, Value]) -> Step:
