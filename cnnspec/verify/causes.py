@@ -144,6 +144,9 @@ def _merged(case: Case) -> str:
     for name, guess in ways.items():
         if case.is_found(guess):
             return f"it is {name} of what it is given"
+    signs = every.sum(0) - 2 * every
+    if any(case.is_found(guess) for guess in signs):
+        return "it is the sum of what it is given, one of it with another sign"
     for number, guess in enumerate(every, 1):
         if case.is_found(guess):
             return f"it is number {number} of what it is given, alone"
@@ -389,8 +392,8 @@ CAUSES: tuple[Callable[[Case], str], ...] = (
     _activation,
     _merged,
     _reduced,
-    _order,
     _shift,
+    _order,
     _pooled,
     _offset,
     _factor,

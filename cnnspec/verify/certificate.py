@@ -12,6 +12,7 @@ from cnnspec.verify.exchange import LIMITS
 from cnnspec.verify.nodes import Watched
 from cnnspec.verify.training import (
     TensorGap,
+    Trained,
     compare_losses,
     compare_tensors,
     diverged,
@@ -93,8 +94,8 @@ def certify(folder: Path, graph: Graph, facts: dict[str, Any]) -> Certificate:
         for found in trained.gaps:
             row = gaps.setdefault(found.layer, {})
             row[found.stage] = max(row.get(found.stage, 0.0), found.gap)
-        differences += [_loss(line) for line in compare_losses(folder, trained.limits)]
-        differences += _tensor_differences(trained.gaps, [node.path for node in nodes])
+        paths = [node.path for node in nodes]
+        differences += _step_differences(folder, trained, paths)
         if trained.chaos and not any(d.stage == "gradients" for d in differences):
             differences = [_chaos(trained.chaos, steady_steps(folder), facts["steps"])]
     return Certificate(facts, gaps, limits, losses, notes, differences)
@@ -280,10 +281,6 @@ def _output_differences(folder: Path) -> list[Difference]:
     return found
 
 
-def _loss(line: str) -> Difference:
-    return Difference("loss", "", "", line)
-
-
 def _divergence(step: int) -> Difference:
     what = f"in step {step} it is not finite in PyTorch: this training proves nothing"
     cause = (
@@ -302,26 +299,42 @@ def _chaos(apart: float, steady: int, steps: int) -> Difference:
     return Difference("weights", "", "", what, cause)
 
 
+def _step_differences(
+    folder: Path, trained: Trained, paths: list[str]
+) -> list[Difference]:
+    """Of loss, gradients and weights: a later step's loss follows from the first's gradients."""
+    of_tensors = _tensor_differences(trained.gaps, paths)
+    of_losses = compare_losses(folder, trained.limits)
+    found = [Difference("loss", "", "", line) for _, line in of_losses]
+    first = any(step == 1 for step, _ in of_losses)
+    return [*found, *of_tensors] if first else [*of_tensors, *found]
+
+
 def _tensor_differences(gaps: list[TensorGap], paths: list[str]) -> list[Difference]:
-    """Gradients, the last layer's first: a wrong one passes on to all before it."""
+    """Gradients, the last layer's first: a wrong one passes on to all before it.
+
+    Where weights differ whose gradients do not, it is the step that is taken with them.
+    """
     places = {path: place for place, path in enumerate(paths)}
     wrong = [found for found in gaps if not found.gap <= found.limit]
     of_gradients = [found for found in wrong if found.stage == "gradients"]
     of_weights = [found for found in wrong if found.stage == "weights"]
     of_gradients.sort(key=lambda found: -places.get(found.layer, -1))
-    trained = [found for found in gaps if found.stage == "weights" and found.trained]
-    whole = bool(trained) and all(not found.gap <= found.limit for found in trained)
     differences = [
         Difference(found.stage, found.layer, "", found.message, found.cause)
         for found in (*of_gradients, *of_weights)
     ]
-    if whole and not of_gradients:
+    derived = {found.tensor for found in gaps if found.stage == "gradients"}
+    trained = [found for found in gaps if found.stage == "weights" and found.trained]
+    stepped = [found for found in trained if found in of_weights]
+    if stepped and not of_gradients and {f.tensor for f in stepped} <= derived:
+        which = f"{len(stepped)} of {len(trained)}"
         first = Difference(
             "weights",
             "",
             "",
-            f"all {len(trained)} trained tensors differ after the steps, and no gradient "
-            "does: it is the optimizer's step",
+            f"{which} trained tensors differ after the steps, and no gradient does: it is "
+            "the optimizer's step",
             "its rule, its settings, or the order of decay and clipping",
         )
         return [first, *differences]

@@ -42,8 +42,14 @@ class Exchange(NamedTuple):
     def nodes(self) -> list[Watched]:
         return [Watched(*row) for row in self.facts["nodes"]]
 
-    def inputs(self) -> dict[str, Array]:
-        """The network's inputs by name, (N, C, H, W) float32 or ids."""
+    def inputs(self, pass_: str) -> dict[str, Array]:
+        """The network's inputs by name, (N, C, H, W) float32 or ids; of training, the batch's.
+
+        So that a loss that differs is not that of samples which no layer was compared on.
+        """
+        if pass_ == "training" and self.facts["trained"]:
+            (name,) = self.facts["inputs"]
+            return {name: load_file(self.folder / "batch.safetensors")["x"]}
         found = load_file(self.folder / "inputs.safetensors")
         return {name: found[name] for name in self.facts["inputs"]}
 
@@ -81,7 +87,7 @@ class Exchange(NamedTuple):
     def given(self, pass_: str, node: Watched) -> list[tuple[str, Array]]:
         """Layout and value of what the reference gives a layer; none where not all is told."""
         places = {other.path: index for index, other in enumerate(self.nodes)}
-        inputs, found = self.inputs(), []
+        inputs, found = self.inputs(pass_), []
         file = self.folder / f"reference-{pass_}.safetensors"
         with safe_open(file, framework="numpy") as values:
             told = set(values.keys())

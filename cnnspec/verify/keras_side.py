@@ -109,7 +109,7 @@ def assign(model: keras.Model, weights: dict[str, Array], exchange: Exchange) ->
 def inputs_of(exchange: Exchange, pass_: str) -> list[Any]:
     """Channels last, float64 in training."""
     found = []
-    for name, value in exchange.inputs().items():
+    for name, value in exchange.inputs(pass_).items():
         value = channels_last(value) if exchange.facts["maps"][name] else value
         if pass_ == "training" and value.dtype == np.float32:
             value = value.astype(np.float64)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from cnnspec.verify.exchange import (
+    LIMITS,
     ONE_STEP,
     STEPS,
     Exchange,
@@ -45,8 +46,11 @@ def run(exchange: Exchange) -> None:
     save(exchange, "weights", state)
     print("weights", flush=True)
     no_dropout()
-    inputs = [torch.from_numpy(value) for value in exchange.inputs().values()]
-    wide = [widened(tensor) for tensor in inputs]
+    inputs, wide = (
+        [torch.from_numpy(value) for value in exchange.inputs(pass_).values()]
+        for pass_ in LIMITS
+    )
+    wide = [widened(tensor) for tensor in wide]
     tell(exchange, "serving", build(exchange, "reference", state), inputs)
     tell(exchange, "training", build(exchange, "reference", state, True), wide)
     print("reference", flush=True)

@@ -66,17 +66,16 @@ class Trained(NamedTuple):
     chaos: float
 
 
-def compare_losses(folder: Path, limits: Mapping[str, float]) -> list[str]:
-    """A line for the first step whose losses differ."""
+def compare_losses(folder: Path, limits: Mapping[str, float]) -> list[tuple[int, str]]:
+    """The first step whose losses differ, from 1, with a line; empty where none do."""
     ours, theirs = (
         json.loads((folder / f"{side}-losses.json").read_text())
         for side in ("pytorch", "keras")
     )
     for step, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
         if not abs(one - other) <= limits["gradients"] * max(abs(one), 1e-30):
-            return [
-                f"in step {step} it is {one:.12g} in PyTorch and {other:.12g} in Keras"
-            ]
+            line = f"in step {step} it is {one:.12g} in PyTorch, {other:.12g} in Keras"
+            return [(step, line)]
     return []
 
 
