@@ -36,7 +36,11 @@ from cnnspec.verify.matching import Array, Run
 from cnnspec.verify.nodes import Watched
 
 # TensorFlow's words where it has no kernel for a type on the CPU.
-NO_KERNEL = ("is not in the list of allowed values", "Could not find device for node")
+NO_KERNEL = (
+    "is not in the list of allowed values",
+    "has DataType float64 not in list of allowed values",
+    "Could not find device for node",
+)
 
 
 def run(exchange: Exchange) -> None:
@@ -145,13 +149,13 @@ def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
             model = build(exchange, weights, pass_ == "training")
             call(model, inputs, pass_)
     except Exception as error:
+        if pass_ == "training" and any(words in str(error) for words in NO_KERNEL):
+            exchange.save("no-float64", kernel_in(str(error)))
+            return
         fault = first_line(error)
         if seen.last is not None and model is None:
             with seen, suppress(Exception):
                 call_unfinished(seen.last, exchange, weights, inputs, pass_)
-        if pass_ == "training" and any(words in str(error) for words in NO_KERNEL):
-            exchange.save("no-float64", kernel_in(str(error)))
-            return
     Look(exchange, pass_, found, there, here, fault).save("keras")
     if pass_ == "training" or fault or model is None:
         return
@@ -167,9 +171,11 @@ def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
 
 
 def kernel_in(message: str) -> str:
-    """The name of TensorFlow's operation that a message is about."""
-    found = re.search(r"\[Op:(\w+)\]|Op<name=(\w+)|node (\w+)", message)
-    return next(filter(None, found.groups()), "") if found else ""
+    """TensorFlow's operation that a message is about, or the layer that calls it."""
+    found = re.search(
+        r"\[Op:(\w+)\]|Op<name=(\w+)|node (\w+)|dtype of '([^']+)'", message
+    )
+    return next(filter(None, found.groups()), "") if found else "an operation"
 
 
 def call(model: keras.Model, inputs: list[Any], pass_: str) -> Any:
