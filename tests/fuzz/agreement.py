@@ -8,7 +8,7 @@ import traceback
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from cnnspec.compile import Checked, check_source
 from cnnspec.emit.build import TARGETS, model_text
@@ -90,12 +90,16 @@ def verdict(checked: Checked) -> dict[str, Any]:
     return {k: report[k] for k in ("name", "ok", "inputs", "outputs", "totals")}
 
 
-def unread(value: Any) -> bool:
-    """Whether a list or mapping holds an expression: it is read where it is evaluated.
+def is_unread(document: Any, error: ValidationError) -> bool:
+    """Whether the list or mapping at fault holds an expression: it is read where it is evaluated.
 
     In what a false `when` drops, and in blocks that nobody uses, it never is.
     """
-    return isinstance(value, list | dict) and '"$' in json.dumps(value)
+    around = document
+    for key in list(error.absolute_path)[:-1]:
+        around = around[key]
+    faulty = [error.instance, around if isinstance(around, list) else None]
+    return any(isinstance(v, list | dict) and '"$' in json.dumps(v) for v in faulty)
 
 
 def is_beyond_schema(value: Any) -> bool:
@@ -128,7 +132,11 @@ def failure(text: str) -> str | None:
         return None
     document = values(root)
     refused = next(validator().iter_errors(document), None)
-    if refused is not None and not checked.has_errors and not unread(refused.instance):
+    if (
+        refused is not None
+        and not checked.has_errors
+        and not is_unread(document, refused)
+    ):
         return f"schema: refuses what the check accepts: {refused.message[:300]}"
     codes = {d.code for d in checked.diagnostics if d.severity == "error"}
     seen = [c for c in codes if c[:3] not in UNSEEN and c not in UNSEEN_CODES]
