@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnspec.verify.causes import applied, likely_cause, shape_cause
+from cnnspec.verify.causes import applied, likely_cause
 from cnnspec.verify.functions import FUNCTIONS
+from cnnspec.verify.sizes import shape_cause
 
 Array = np.ndarray[Any, Any]
 

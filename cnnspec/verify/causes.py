@@ -6,63 +6,21 @@ than none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from cnnspec.shapes import MAPS, SEQUENCE
+from cnnspec.shapes import SEQUENCE
+from cnnspec.verify.case import Case
 from cnnspec.verify.functions import ACTIVATIONS, FUNCTIONS
+from cnnspec.verify.sizes import WINDOWS
 
 Array = np.ndarray[Any, Any]
 
-LEFT = 0.03  # of the difference that a cause may leave unexplained,
-EXACT = 1e-4  # and of the largest value
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
 NEAR_ONE = 0.35  # another epsilon changes a factor by less
 WIDEST_BORDER = 3  # pixels
-
-
-class Case(NamedTuple):
-    """A layer's value as it should be and as it is.
-
-    Args:
-        expected, found: (N, C, ...) float64, a sequence's features at C, too.
-        inputs: what the layer reads, likewise.
-    """
-
-    op: str
-    expected: Array
-    found: Array
-    inputs: Sequence[Array]
-
-    def is_found(self, guess: Array) -> bool:
-        """Whether a guess explains what was found."""
-        return self.is_near(guess, self.found)
-
-    def is_near(self, one: Array, other: Array) -> bool:
-        if one.shape != other.shape or not one.size:
-            return False
-        return bool(np.abs(one - other).max() <= self.tolerance)
-
-    @property
-    def tolerance(self) -> float:
-        largest = max(np.abs(self.expected).max(), np.abs(self.found).max())
-        return float(min(LEFT * self.apart, EXACT * largest))
-
-    @property
-    def apart(self) -> float:
-        return float(np.abs(self.expected - self.found).max())
-
-    @property
-    def spatial(self) -> tuple[int, ...]:
-        return tuple(range(2, self.expected.ndim))
-
-    @property
-    def wrong(self) -> Array:
-        """Where it differs."""
-        found: Array = np.abs(self.expected - self.found) > LEFT * self.apart
-        return found
 
 
 def likely_cause(
@@ -86,19 +44,23 @@ def likely_cause(
         return next(filter(None, (cause(case) for cause in CAUSES)), "")
 
 
-def applied(value: Array, found: Array) -> str:
-    """The activation that makes `found` of a value (N, C, ...); empty if it is none."""
+def applied(value: Array, found: Array, names: Iterable[str] = ACTIVATIONS) -> str:
+    """The function that makes `found` of a value (N, C, ...); empty if it is none."""
     case = Case("", value.astype(np.float64), found.astype(np.float64), ())
     if value.shape != found.shape or not case.apart or not np.isfinite(found).all():
         return ""
     with np.errstate(all="ignore"):
-        fits = (n for n in ACTIVATIONS if case.is_found(FUNCTIONS[n](case.expected)))
+        fits = (n for n in names if case.is_found(FUNCTIONS[n](case.expected)))
         return next(fits, "")
 
 
 def channels_second(layout: str, array: Array) -> Array:
     """(N, C, ...) of an array of that layout."""
     return np.moveaxis(array, -1, 1) if layout == SEQUENCE else array
+
+
+def _zero(case: Case) -> str:
+    return "" if case.found.any() else "it is zero everywhere"
 
 
 def _activation(case: Case) -> str:
@@ -130,6 +92,9 @@ def _merged(case: Case) -> str:
     if len(case.inputs) < 2 or shapes != {case.found.shape}:
         return ""
     every = np.stack(case.inputs)
+    for number, guess in enumerate(every, 1):
+        if case.is_found(guess):
+            return f"it is number {number} of what it is given, alone"
     first, second = every[:2]
     ways = {
         "the sum": every.sum(0),
@@ -147,9 +112,6 @@ def _merged(case: Case) -> str:
     signs = every.sum(0) - 2 * every
     if any(case.is_found(guess) for guess in signs):
         return "it is the sum of what it is given, one of it with another sign"
-    for number, guess in enumerate(every, 1):
-        if case.is_found(guess):
-            return f"it is number {number} of what it is given, alone"
     return ""
 
 
@@ -388,9 +350,10 @@ def _small(case: Case) -> str:
 
 
 CAUSES: tuple[Callable[[Case], str], ...] = (
+    _zero,
     _passed_on,
-    _activation,
     _merged,
+    _activation,
     _reduced,
     _shift,
     _order,
@@ -404,36 +367,3 @@ CAUSES: tuple[Callable[[Case], str], ...] = (
     _some,
     _small,
 )
-WINDOWS = (
-    "conv",
-    "depthwise_conv",
-    "separable_conv",
-    "conv_transpose",
-    "max_pool",
-    "avg_pool",
-    "lp_pool",
-)
-# Of other layers whose shape is another one.
-SHAPES = {
-    "upsample": "its scale or size",
-    "pad": "how much is padded, or where",
-    "crop": "how much is cropped, or where",
-    "dense": "the number of its units",
-    "permute": "the order of its axes",
-    "concat": "what it joins, or along which axis",
-    "flatten": "which axes it flattens",
-    "pixel_shuffle": "its factor, or its direction",
-    "lstm": "its units, its directions, or whether it gives each position",
-    "gru": "its units, its directions, or whether it gives each position",
-}
-
-
-def shape_cause(op: str, layout: str, sizes: Sequence[int], made: Sequence[int]) -> str:
-    """Why a layer that should make `sizes` makes other ones, both without the batch."""
-    if op in WINDOWS and layout == MAPS and len(sizes) == len(made):
-        if list(sizes[1:]) == list(made[1:]):
-            return "the number of its filters"
-        return "the window: kernel, stride, padding or dilation"
-    if op.startswith(("global_", "adaptive_")):
-        return "the axes or sizes that it keeps"
-    return SHAPES.get(op, "")

@@ -156,6 +156,8 @@ def search(exchange: Exchange, pass_: str, weights: dict[str, Array]) -> None:
         if seen.last is not None and model is None:
             with seen, suppress(Exception):
                 call_unfinished(seen.last, exchange, weights, inputs, pass_)
+    if model is not None:
+        found.unread = seen.made - {op.name for op in model.operations}
     Look(exchange, pass_, found, there, here, fault).save("keras")
     if pass_ == "training" or fault or model is None:
         return
@@ -208,12 +210,13 @@ def by_name(outputs: Any) -> dict[str, Any]:
 class recording:
     """Within it, what Keras' layers and operations make is kept, where its shape is asked for.
 
-    `last` is what the last one makes in a model that is being built.
+    `made` are the names of those in a model that is being built, `last` what the last one makes.
     """
 
     def __init__(self, run: Run, shapes: set[tuple[int, ...]]) -> None:
         self.run, self.shapes = run, shapes
         self.last: keras.KerasTensor | None = None
+        self.made: set[str] = set()
         self.depth = 0
 
     def __enter__(self) -> None:
@@ -237,7 +240,9 @@ class recording:
                 name = operation.name if len(values) == 1 else ""
                 if isinstance(value, keras.KerasTensor):
                     self.run.promise(tuple(value.shape), name)
-                    self.last = self.last if self.depth else value
+                    if not self.depth:
+                        self.last = value
+                        self.made.add(operation.name)
                 elif tuple(value.shape) in self.shapes or name:
                     self.run.add(np.asarray(value), name)
             return result

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnspec.layers.activation import FUNCTIONS
 from cnnspec.verify.causes import applied, channels_second, likely_cause
 from cnnspec.verify.exchange import LIMITS, Exchange
+from cnnspec.verify.functions import FUNCTIONS as EVERY
 from cnnspec.verify.matching import Array, Match, Run, compare
 from cnnspec.verify.nodes import Watched
 
@@ -45,10 +47,13 @@ class Look(NamedTuple):
             if node.path in right:
                 rows[node.path] = _row(right[node.path])
                 continue
+            if node.module in self.run.unread:
+                continue  # who should have read it is wrong
             if rows.keys() <= right.keys():  # it is the first wrong one
                 behind = self._behind(node, expected)
             rows[node.path] = self._wrong(node, expected)
-        found = {"rows": rows, "fault": self.fault, "behind": behind}
+        unread = sorted(self.run.unread)
+        found = {"rows": rows, "fault": self.fault, "behind": behind, "unread": unread}
         self.exchange.save(f"{side}-{self.pass_}", found)
 
     def _wrong(self, node: Watched, expected: Array) -> Row:
@@ -66,8 +71,11 @@ class Look(NamedTuple):
             return {**_row(match), "cause": "it is never called"}
         cause = self._cause(node, expected, self.here(node, match.array))
         for array in self.run.others(match.array):
-            function = applied(*map(self._turned(node), (match.array, array)))
-            if function and cause.endswith(MISSING):
+            if not cause.endswith(MISSING):
+                break
+            value, made = map(self._turned(node), (match.array, array))
+            function = applied(value, made, EVERY)
+            if function:
                 match = compare(self.there(node, expected), array)
                 wanted = cause.removesuffix(MISSING)
                 cause = f"{function} is applied to it in place of {wanted}"
@@ -99,7 +107,9 @@ class Look(NamedTuple):
         for path, (layout, value) in zip(reader.reads, given, strict=False):
             node, ours = nodes.get(path), channels_second(layout, value)
             made = channels_second(reader.layout, expected)
-            if node is None or reader.module in self.run.idle or applied(ours, made):
+            if node is None or reader.op in FUNCTIONS or reader.op == "activation":
+                continue  # it may be a step of its own
+            if reader.module in self.run.idle or applied(ours, made):
                 continue
             for array in self.run.others(self.there(node, value)):
                 function = applied(ours, self._turned(node)(array))

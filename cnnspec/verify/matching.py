@@ -52,7 +52,8 @@ def compare(expected: Array, found: Array) -> Match:
 class Run:
     """What one run of a program computed.
 
-    `idle` are the paths of modules that it never called.
+    `idle` are the paths of modules that it never called, `unread` those of layers that it made
+    and left out of the model, because nothing reads them.
     """
 
     def __init__(self) -> None:
@@ -60,6 +61,7 @@ class Run:
         self._named: dict[str, Array] = {}
         self._probes: dict[tuple[int, ...], Array] = {}
         self.idle: set[str] = set()
+        self.unread: set[str] = set()
         self._taken: set[tuple[int, tuple[int, ...]]] = set()
         self._promised: dict[str, tuple[int | None, ...]] = {}
 

@@ -263,7 +263,8 @@ def _mark(
     """
     if stops(node):
         for argument in getattr(node, "args", []) if beyond else []:
-            _mark(argument, marked, stops)
+            if isinstance(argument, ast.Call):
+                _mark(argument, marked, stops)
         return
     if isinstance(node, ast.keyword) and node.arg in NOT_FAULTS:
         return
@@ -301,7 +302,7 @@ def _apart(one: str, other: str) -> tuple[str, str]:
 
 def _changes(node: ast.AST, whole: bool) -> Iterator[Change]:
     """What may be wrong with a node, each with its kind."""
-    if whole:
+    if whole and not re.search(r"\.(chunk|split)\(", ast.unparse(node)):
         yield "activation added", _activated
     if isinstance(node, ast.Constant):
         for value in _other_constants(node.value):
