@@ -67,7 +67,7 @@ class Look(NamedTuple):
             shape = self.here(node, np.empty(batch, np.bool_)).shape
         if match is None:
             return {"gap": None, "shape": shape}
-        if node.module in self.run.idle:
+        if node.module in self.run.idle and not self.fault:
             return {**_row(match), "cause": "it is never called"}
         cause = self._cause(node, expected, self.here(node, match.array))
         for array in self.run.others(match.array):

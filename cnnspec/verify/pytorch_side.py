@@ -247,8 +247,7 @@ def search(
     for path, values in made.items():
         for value in tensors_in(values[:1]):
             found.add(value.numpy(), path)
-    if not fault:
-        found.idle = {path for path, _ in model.named_modules()} - made.keys()
+    found.idle = {path for path, _ in model.named_modules()} - made.keys()
     Look(exchange, pass_, found, unmoved, unmoved, fault).save("pytorch")
 
 
