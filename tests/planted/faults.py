@@ -41,6 +41,7 @@ FUNCTIONS = (
     ("BatchNorm2d", "InstanceNorm2d"),
     ("LSTM", "GRU"),
 )
+OF_TORCH = ("relu", "tanh", "sigmoid", "selu", "square", "abs", "maximum", "minimum")
 # Keywords that a call may have and has not, by what it calls.
 ADDED = (
     (r"nn\.(Conv\w+|Linear|LSTM|GRU)", "bias", False),
@@ -374,7 +375,8 @@ def _other_calls(node: ast.Call) -> Iterator[Change]:
     for names in FUNCTIONS:
         if last in names:
             for name in names:
-                if name != last:
+                of_torch = called.startswith("torch.")
+                if name != last and (not of_torch or name in OF_TORCH):
                     yield "function", _renaming(name)
     for pattern, name, value in ADDED:
         given = {keyword.arg for keyword in node.keywords}
