@@ -22,7 +22,7 @@ COMMANDS = {
     "build": "write the PyTorch or Keras program of a spec",
     "train": "build, then run the program's training",
     "verify": "prove that both programs are the same network",
-    "weights": "convert weights between PyTorch and Keras",
+    "weights": "convert weights between PyTorch and Keras, import known ones",
     "graph": "draw the network: SVG, Mermaid or DOT",
     "explain": "the page of a diagnostic code or an operation",
     "schema": "print the JSON Schema of specs",

@@ -169,10 +169,15 @@ layers:
   - dense: {units: 3}
 train: {loss: mean_squared_error, optimizer: {sgd: {learning_rate: 1e30}}}
 """
-    done = verify(tmp_path, spec)
+    done = verify(tmp_path, spec, "--format", "json")
     assert done.returncode == 1
-    assert "first in the loss" in done.stdout
-    assert "it is not finite in PyTorch: this training proves nothing" in done.stdout
+    found = json.loads(done.stdout)  # which has no word for a number that is none
+    assert not found["same"] and {"inf", "nan"} & set(found["losses"])
+    (difference,) = found["differences"]
+    assert difference["stage"] == "loss"
+    assert (
+        "not finite in PyTorch: this training proves nothing" in difference["message"]
+    )
 
 
 @pytest.mark.parametrize(

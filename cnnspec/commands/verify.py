@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def verify(
 
     edited = {"pytorch": pytorch, "keras": keras}
     given = {side: path for side, path in edited.items() if path is not None}
-    _refuse_other_folders(given)
+    _refuse_other_folders(given, needs_training=_is_trained(checked))
     settings = Settings(samples, steps, seed, _threads(), overrides, given)
     certificate = _certify(checked, settings)
     assert checked.graph is not None
@@ -121,10 +122,27 @@ def _threads() -> int:
     return max(1, len(count(0)) // 2)
 
 
-def _refuse_other_folders(given: dict[str, Path]) -> None:
+def _is_trained(checked: Checked) -> bool:
+    """Whether the spec's programs have a train.py."""
+    from cnnspec.diagnostics import Bag
+    from cnnspec.training import read_training, why_not_trained
+
+    assert checked.spec is not None and checked.graph is not None
+    train = read_training(checked.spec, checked.graph, Bag()).train
+    return why_not_trained(checked.spec, checked.graph, train) is None
+
+
+def _refuse_other_folders(given: dict[str, Path], needs_training: bool) -> None:
+    """Ends the process where a folder holds no such program (2)."""
+    files = ("model.py", *(("data.py", "train.py") if needs_training else ()))
     for side, path in given.items():
-        if not (path / "model.py").is_file():
-            fail(f"{path}: no model.py there: it is no {side} program", 2)
+        for name in files:
+            if not (path / name).is_file():
+                fail(f"{path}: no {name} there: it is no {side} program", 2)
+        text = (path / "model.py").read_text(encoding="utf-8", errors="replace")
+        package = {"pytorch": "torch", "keras": "keras"}[side]
+        if package not in text:
+            fail(f"{path}: its model.py has no {package}: it is no {side} program", 2)
 
 
 def _certify(checked: Checked, settings: Settings) -> Certificate:
@@ -137,6 +155,8 @@ def _certify(checked: Checked, settings: Settings) -> Certificate:
     from cnnspec.verify.running import Failed, run_sides
 
     assert checked.graph is not None
+    # A request to end, as `timeout` sends it, leaves nothing behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with TemporaryDirectory(prefix="cnnspec-verify-") as name:
         place = Path(name)
         try:
@@ -148,7 +168,8 @@ def _certify(checked: Checked, settings: Settings) -> Certificate:
         try:
             run_sides(place, checked.graph)
         except Failed as error:
-            click.echo(error.log, nl=False, err=True)
             ours = error.side not in settings.programs
+            if ours:
+                click.echo(error.log, nl=False, err=True)
             fail(f"the {error.side} program: {error.message}", 3 if ours else 1)
         return certify(place, checked.graph, facts)

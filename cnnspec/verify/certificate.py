@@ -28,6 +28,9 @@ NEARLY = 1e-7  # in float64: below the limit, and no rounding
 NAMES = {"pytorch": "PyTorch", "keras": "Keras"}
 
 
+DROPPING = ("dropout", "spatial_dropout", "alpha_dropout", "drop_path")
+
+
 class Difference(NamedTuple):
     """One thing in which a program is not what the spec says.
 
@@ -81,6 +84,10 @@ def certify(folder: Path, graph: Graph, facts: dict[str, Any]) -> Certificate:
     differences = layer_differences(folder, nodes)
     limits, losses = dict(LIMITS), []
     notes = [_composed(kernel) for kernel in _read(folder, "composed")]
+    if any(node.op in DROPPING for node in nodes):
+        notes.append(
+            "nothing is dropped out here: what drops is not compared, nor its rate"
+        )
     if not differences:
         differences += _output_differences(folder)
     if not differences and facts["learns"]:
@@ -198,8 +205,11 @@ def _unlike(
     layer: str,
     has_others: bool,
 ) -> Difference:
-    """Args:
-    has_others: whether other weights of the layer are as they should be.
+    """A tensor that a program lacks, has beside the spec's, or has in another shape.
+
+    Args:
+        layer: whose it is; empty where the spec has no such layer.
+        has_others: whether other weights of the layer are as they should be.
     """
     is_bias = name.endswith("bias")
     if own is None:
@@ -209,7 +219,9 @@ def _unlike(
         )
     elif given is None:
         what = f"has weights `{name}` {_listed(own)} that the spec has not"
-        cause = "a bias, which the spec has not" if is_bias else ""
+        cause = "the spec has no layer of that name"
+        if layer:
+            cause = "a bias, which the spec has not" if is_bias else ""
     else:
         what = (
             f"has weights `{name}` of shape {_listed(own)}, the spec {_listed(given)}"

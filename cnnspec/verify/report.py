@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cnnspec.verify.certificate import Certificate, Difference
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 VERSION = 1
 COLUMNS = ("serving", "training", "gradients", "weights")
 MOST_ROWS = 40  # more layers are told by the outermost block or layer they stand in
-MOST_DIFFERENCES = 5  # further ones follow from the first, mostly
+MOST_DIFFERENCES = 3  # further ones follow from the first, mostly
 
 
 def as_json(
@@ -46,7 +47,9 @@ def as_json(
             }
             for node in _nodes(facts)
         ],
-        "losses": certificate.losses,
+        "losses": [
+            loss if isfinite(loss) else str(loss) for loss in certificate.losses
+        ],
         "notes": certificate.notes,
         "differences": [
             {**found._asdict(), "line": _line(spans.get(found.layer))}
@@ -90,7 +93,7 @@ def as_text(
     lines = [f"{facts['function']}: {used}; {batch}", ""]
     lines += _table(certificate, expand)
     lines.append("")
-    if certificate.losses and facts["trained"]:
+    if certificate.losses and facts["trained"] and certificate.same:
         lines.append(_loss_line(certificate.losses))
     lines += [f"note: {note}" for note in certificate.notes]
     if facts["why_not_trained"]:
@@ -217,7 +220,9 @@ def _verdict(certificate: Certificate, graph: Graph, file: str) -> list[str]:
             said += f", {len(certificate.losses)} training step"
             said += "s" if len(certificate.losses) != 1 else ""
         return [f"PyTorch and Keras are the same network: {said}"]
-    first, *rest = certificate.differences
+    first, *others = certificate.differences
+    named = {found.layer: found for found in reversed(others)}  # of a layer, the first
+    rest = [found for layer, found in reversed(named.items()) if layer != first.layer]
     lines = [
         f"they differ, first in {_where(first, graph, file)}",
         f"  {first.message}",
