@@ -390,9 +390,13 @@ def test_a_method_that_raises_late_is_no_bug_of_cnnspec(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"init", "list"}))
+SINGLE = sorted({*COMMANDS} - {"init", "list", "weights"})
+PARTS = ["weights convert", "weights import"]
+
+
+@pytest.mark.parametrize("name", [*SINGLE, *PARTS])
 def test_every_command_that_knows_operations_takes_plugins(name: str) -> None:
-    assert "--plugin FILE.py" in command(name, "--help")[1]
+    assert "--plugin FILE.py" in command(*name.split(), "--help")[1]
 
 
 def test_a_field_that_raises_is_no_bug_of_cnnspec(tmp_path: Path) -> None:
