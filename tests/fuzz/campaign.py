@@ -202,7 +202,8 @@ def written(text: str, finding: dict[str, Any], seed: int) -> str:
     """The regression file: a comment, and the spec as YAML, or the broken text as it is."""
     what = [line for line in finding["what"].splitlines() if line.strip()]
     head = f"# Found by seed {seed}, number {finding['number']}: {finding['like']}\n"
-    head += "".join(f"# {line[:110]}\n" for line in what[-3:])
+    told = [line for line in what[-3:] if not line.lstrip().startswith("File ")]
+    head += "".join(f"# {line[:110]}\n" for line in told)  # no path of a machine
     if finding["what"].startswith("broken"):
         return head + text
     document = json.loads(text)
